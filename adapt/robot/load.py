@@ -1,0 +1,44 @@
+"""Robot files and other configuration, found by name or by path."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from adapt.errors import UserError
+from adapt.robot.specification import RobotSpecification
+from adapt.settings import load_settings
+
+
+def configuration_folders() -> list[Path]:
+    """Folders that may hold `robots/` and `scenarios/`: the source tree, then where it was installed."""
+    package = Path(__file__).resolve().parents[1]
+    folders = [package.parent / "configs"]
+    folders += [parent / "share" / "adapt" / "configs" for parent in package.parents]
+    folders.append(Path(sys.prefix) / "share" / "adapt" / "configs")
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def find_configuration(kind: str, name: str) -> Path:
+    """The file for `name`: a path to a YAML file, or the name of one under configs/<kind>/.
+
+    Raises:
+        UserError: there is none; the message lists the names that there are.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    for folder in configuration_folders():
+        path = folder / kind / f"{name}.yaml"
+        if path.is_file():
+            return path
+    known = sorted({path.stem for folder in configuration_folders() for path in (folder / kind).glob("*.yaml")})
+    raise UserError(f"configs/{kind}/{name}.yaml: no such file; there are: {', '.join(known) or 'none'}")
+
+
+def load_robot(name: str) -> RobotSpecification:
+    """Read a robot file, given its path or its name under configs/robots/.
+
+    Raises:
+        UserError: see `load_settings` and `find_configuration`.
+    """
+    return load_settings(find_configuration("robots", name), RobotSpecification)
