@@ -1,0 +1,138 @@
+"""Checkpoints: weights as safetensors, and a JSON card that says what they are and where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from adapt import __version__
+from adapt.errors import UserError
+from adapt.files import replacing, write_text
+from adapt.model.settings import ModelSettings
+from adapt.model.world_model import WorldModel
+from adapt.robot.specification import RobotSpecification
+from adapt.settings import Settings
+
+CHECKPOINT_FOLDER = Path(__file__).parent / "checkpoints"
+
+
+class Card(Settings):
+    """What is known of a set of weights."""
+
+    version: str
+    """Hash of the content of the weights: the name of this version everywhere."""
+    robot: str
+    schema_hash: str
+    code_version: str
+    settings: ModelSettings
+    parent: str | None = None
+    lineage: dict[str, Any] = {}
+    """How the weights came about: data, seed, ranges, segments, evidence."""
+
+
+def content_hash(state: dict[str, Tensor]) -> str:
+    """Name a set of weights by what is in it."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(str(tuple(state[name].shape)).encode())
+        digest.update(state[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def save_checkpoint(
+    path: Path,
+    model: WorldModel,
+    specification: RobotSpecification,
+    parent: str | None = None,
+    lineage: dict[str, Any] | None = None,
+) -> Card:
+    """Write `path` (.safetensors) and the card beside it (.json), each whole or not at all.
+
+    Raises:
+        UserError: a weight is not finite; nothing is written.
+    """
+    state = model.state_dict()
+    for name, weight in state.items():
+        if not torch.isfinite(weight).all():
+            raise UserError(f"{path}: weight '{name}' is not finite; the checkpoint was not written")
+    card = Card(
+        version=content_hash(state),
+        robot=specification.name,
+        schema_hash=specification.schema_hash,
+        code_version=__version__,
+        settings=model.settings,
+        parent=parent,
+        lineage=lineage or {},
+    )
+    with replacing(path) as temporary:
+        temporary.write_bytes(save({name: weight.contiguous() for name, weight in state.items()}))
+    write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
+    return card
+
+
+def load_card(path: Path) -> Card:
+    """Read the card that lies beside `path`.
+
+    Raises:
+        UserError: it is missing or not a card.
+    """
+    card_path = path.with_suffix(".json")
+    if not card_path.is_file():
+        raise UserError(f"{card_path}: no such file; a checkpoint is a .safetensors file and its .json card")
+    try:
+        return Card.model_validate(json.loads(card_path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise UserError(f"{card_path}: not a checkpoint card: {str(error).splitlines()[0]}") from error
+
+
+def load_checkpoint(path: Path, specification: RobotSpecification) -> tuple[WorldModel, Card]:
+    """Read a world model, in evaluation mode.
+
+    Raises:
+        UserError: a file is missing or cut off, the card is of another robot schema, the weights do
+            not match the card's hash, or one is not finite.
+    """
+    card = load_card(path)
+    if card.schema_hash != specification.schema_hash:
+        raise UserError(
+            f"{path}: made for robot '{card.robot}' with schema {card.schema_hash}, but "
+            f"'{specification.name}' has schema {specification.schema_hash}: use this robot's checkpoint "
+            "or pretrain one"
+        )
+    try:
+        state = load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a whole safetensors file ({error}): copy it again") from error
+    if content_hash(state) != card.version:
+        raise UserError(f"{path}: the weights are not those of the card (version {card.version}): restore it")
+    for name, weight in state.items():
+        if not torch.isfinite(weight).all():
+            raise UserError(f"{path}: weight '{name}' is not finite: restore the file")
+    model = WorldModel(specification, card.settings)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"{path}: the weights do not fit this code: {str(error).splitlines()[0]}") from error
+    return model.eval(), card
+
+
+def shipped_checkpoint(specification: RobotSpecification) -> Path:
+    """The pretrained checkpoint that comes with the project for a robot.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = CHECKPOINT_FOLDER / f"{specification.name}.safetensors"
+    if not path.is_file():
+        raise UserError(f"{path}: no checkpoint comes with robot '{specification.name}': run adapt pretrain")
+    return path
