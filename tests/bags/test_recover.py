@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from joint_bags import write_joint_bag
+from mcap.reader import make_reader
+from rosbags.highlevel import AnyReader
+
+from adapt.bags.reader import bag_info, read_bag
+from adapt.bags.recover import recover
+from adapt.errors import UserError
+
+WRITE_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from adapt.bags.writer import BagWriter
+from adapt.bags.topic import standard_types
+writer = BagWriter(Path(sys.argv[1]), chunk_bytes=int(sys.argv[2]))
+writer.add_topic("/text", "std_msgs/msg/String")
+text = standard_types().types["std_msgs/msg/String"]
+for index in itertools.count():
+    writer.write_message("/text", index, text(data=f"{index:07d}" + "x" * 93))
+    print(index, flush=True)
+"""
+
+
+def test_a_kill_costs_at_most_the_chunk_that_was_being_filled(tmp_path: Path) -> None:
+    chunk_bytes, bytes_each = 16_384, 4 + 4 + 101 + 31  # CDR header, length, text; MCAP record and header
+    instants = random.Random(1)
+    for trial in range(10):
+        folder = tmp_path / f"run{trial}"
+        kill_at = instants.randint(200, 4000)
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITE_FOR_EVER, str(folder), str(chunk_bytes)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) >= kill_at:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+        written = kill_at + 1 + sum(1 for _ in process.stdout)
+        process.wait()
+        process.stdout.close()
+
+        with pytest.raises(UserError, match="adapt bags recover"):
+            bag_info(folder)
+        recovery = recover(folder)
+        kept = recovery.messages["/text"]
+        assert written - kept <= chunk_bytes // bytes_each + 2
+        with AnyReader([recovery.bag]) as reader:
+            assert [stamp for _, stamp, _ in reader.messages()] == list(range(kept))
+        with next(recovery.bag.glob("*.mcap")).open("rb") as file:
+            assert sum(1 for _ in make_reader(file, validate_crcs=True).iter_messages()) == kept
+
+
+def test_a_flipped_bit_costs_one_chunk(tmp_path: Path) -> None:
+    bag = write_joint_bag(tmp_path / "bag", count=400)
+    path = bag / "bag_0.mcap"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+    whole = 400
+    recovery = recover(bag)
+    assert recovery.damaged_chunks <= 1
+    kept = [message.position[0] for _, _, _, message in read_bag(recovery.bag)]
+    assert whole - 4096 // 150 - 2 <= len(kept) <= whole
+    assert kept == sorted(set(kept))
+    assert path.read_bytes() == bytes(content)
+
+
+def test_a_lost_index_is_rebuilt(tmp_path: Path) -> None:
+    bag = write_joint_bag(tmp_path / "bag", count=100)
+    (bag / "metadata.yaml").unlink()
+    with pytest.raises(UserError, match="adapt bags recover"):
+        bag_info(bag)
+    recovery = recover(bag, tmp_path / "elsewhere")
+    assert recovery.bag == tmp_path / "elsewhere"
+    assert (recovery.messages, recovery.damaged_chunks, recovery.unread_bytes) == (
+        {"/joint_states": 100},
+        0,
+        0,
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"not a bag", b"\x89MCAP0\r\n"])
+def test_what_holds_nothing_is_said_to(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.mcap"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.mcap.*nothing to recover"):
+        recover(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["x.mcap"]
