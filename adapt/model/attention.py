@@ -47,7 +47,7 @@ class Attention(nn.Module):
         return self.output(attended.transpose(1, 2).reshape(tokens.shape))  # type: ignore[no-any-return]
 
     def _split(self, values: Tensor) -> Tensor:
-        return values.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return values.reshape(*values.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 class DecoderLayer(nn.Module):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from adapt.errors import UserError
 from adapt.model.attention import Decoder, KeysValues
+from adapt.model.dynamics import Dynamics, Memory
 from adapt.model.scaling import Scaling
 from adapt.model.settings import ModelSettings
 from adapt.model.windows import Windows
@@ -35,13 +36,13 @@ class Context:
     Attributes:
         now: shape (B, O), the current observation.
         latent: shape (B, latent), its encoding.
-        dynamics: keys and values for the dynamics.
+        dynamics: what the dynamics keep of them.
         policy: keys and values for the policy.
     """
 
     now: Tensor
     latent: Tensor
-    dynamics: list[KeysValues]
+    dynamics: Memory
     policy: list[KeysValues]
 
 
@@ -77,7 +78,9 @@ class WorldModel(nn.Module):
         self.observation_token = nn.Linear(width, width)
         self.action_token = nn.Linear(specification.action_size, width)
         self.time_code = nn.Parameter(0.02 * torch.randn(self.history + 1, width))
-        self.dynamics = Decoder(settings, specification.action_size, width, self.horizon)
+        self.dynamics = Dynamics(
+            settings, self.observation_size, specification.action_size, self.history, self.horizon
+        )
         self.policy = Decoder(settings, specification.command_size, specification.action_size, self.horizon)
 
     def encode(self, observation: Tensor, now: Tensor) -> Tensor:
@@ -96,9 +99,13 @@ class WorldModel(nn.Module):
         now = observation[:, -1]
         latents = self.encode(observation, now)
         tokens = self.observation_token(latents) + self.time_code
-        past = self.action_token(self.scaling.action(action, now)) + self.time_code[:-1]
+        scaled = self.scaling.action(action, now)
+        past = self.action_token(scaled) + self.time_code[:-1]
         context = torch.cat([tokens, past], dim=1)
-        return Context(now, latents[:, -1], self.dynamics.read(context), self.policy.read(context))
+        changes = latents[:, :-1, : self.observation_size]
+        return Context(
+            now, latents[:, -1], self.dynamics.read(context, changes, scaled), self.policy.read(context)
+        )
 
     def predict(self, context: Context, action: Tensor) -> Tensor:
         """Latents after each action.
