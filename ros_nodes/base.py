@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from importlib import import_module
 from typing import Any, Literal, TypeVar
 
 import rclpy
@@ -46,6 +47,19 @@ def to_stamp(nanoseconds: int) -> Time:
     return Time(sec=seconds, nanosec=rest)
 
 
+def message_class(type_name: str) -> type:
+    """The class of a message, given its type as in the robot file: sensor_msgs/msg/JointState.
+
+    Raises:
+        UserError: the type is not installed.
+    """
+    package, _, name = type_name.split("/")
+    try:
+        return getattr(import_module(f"{package}.msg"), name)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"message type {type_name}: not installed here ({error})") from error
+
+
 def declare_parameters(node: Node, defaults: dict[str, Any]) -> dict[str, Any]:
     """Declare parameters with their defaults and give the values in force.
 
@@ -70,9 +84,8 @@ def declare_parameters(node: Node, defaults: dict[str, Any]) -> dict[str, Any]:
             ) from error
     for name in given:
         if not node.has_parameter(name):
-            raise UserError(
-                f"parameter '{name}' of node '{node.get_name()}': unknown; it takes: {', '.join(sorted(defaults))}"
-            )
+            known = ", ".join(sorted(defaults))
+            raise UserError(f"parameter '{name}' of node '{node.get_name()}': unknown; it takes: {known}")
     return {name: node.get_parameter(name).value for name in defaults}
 
 

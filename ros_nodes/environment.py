@@ -26,6 +26,6 @@ def refuse_mixed_installations(environment: Mapping[str, str]) -> None:
     for variable in SOURCED:
         if variable in environment:
             raise UserError(
-                f"environment: {variable}={environment[variable]} is set, but this Python has its own ROS 2"
-                f" (ros-rclpy {wheels}): use a shell where no setup.bash was sourced, or a Python without ros-rclpy"
+                f"environment: {variable}={environment[variable]} is set, but this Python has a ROS 2 of its"
+                f" own (ros-rclpy {wheels}): use a shell in which no setup.bash was sourced"
             )

@@ -1,0 +1,227 @@
+"""The safety node: the only publisher of commands, in a process of its own, without torch."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.duration import Duration
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from adapt.errors import UserError
+from adapt.robot.specification import MessageField
+from adapt.safety.machine import RefusedError, State
+from adapt.safety.supervisor import Supervisor
+from ros_nodes.base import (
+    LATCHED,
+    RELIABLE,
+    SENSOR,
+    EventPublisher,
+    Severity,
+    declare_parameters,
+    message_class,
+    robot_of,
+    run,
+    to_nanoseconds,
+    to_stamp,
+)
+
+FloatArray = npt.NDArray[np.float64]
+
+COMMANDED = ("position", "velocity", "effort")
+LEVELS = {State.FALLBACK: DiagnosticStatus.WARN, State.STOPPED: DiagnosticStatus.ERROR}
+# With simulated time nothing can be waited for, only looked at again, this often (s of wall time).
+LOOK_AGAIN = 0.002
+
+
+class SafetyNode(Node):
+    """Hands messages to the supervisor and its commands to the robot.
+
+    A proposal leaves as a command in the callback that brings it. A thread with absolute deadlines
+    sends what is due when no proposal comes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("safety")
+        parameters = declare_parameters(
+            self, {"robot": "", "dry_run": False, "tail_ticks": 3, "startup_timeout_s": 30.0}
+        )
+        self._robot = robot_of(parameters)
+        action = self._robot.action
+        if action.type != "sensor_msgs/msg/JointState" or action.field not in COMMANDED:
+            raise UserError(
+                f"robot '{self._robot.name}', key 'action': cannot send '{action.field}' of {action.type};"
+                f" use sensor_msgs/msg/JointState with one of: {', '.join(COMMANDED)}"
+            )
+        self._events = EventPublisher(self)
+        self._supervisor = Supervisor(
+            self._robot,
+            self._report,
+            dry_run=parameters["dry_run"],
+            tail_ticks=parameters["tail_ticks"],
+            startup_timeout_s=parameters["startup_timeout_s"],
+        )
+        self._simulated = bool(self.get_parameter("use_sim_time").value)
+        self._ended: tuple[int, int] | None = None
+        self._changed = threading.Condition()
+
+        self._commands = self.create_publisher(JointState, action.topic, RELIABLE)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self._states = self.create_publisher(String, "/adapt/safety_state", LATCHED)
+        self._states.publish(String(data=self._supervisor.state.value))
+        self.create_subscription(JointTrajectory, "/adapt/proposal", self._on_proposal, RELIABLE)
+        for topic, type_name in {(each.topic, each.type) for each in self._robot.channels.values()}:
+            self.create_subscription(message_class(type_name), topic, self._measurement_of(topic), SENSOR)
+        self.create_service(Trigger, "/safety/arm", self._call(lambda: self._supervisor.arm(self._now())))
+        self.create_service(Trigger, "/safety/stop", self._call(lambda: self._supervisor.stop(self._now())))
+        self.create_service(Trigger, "/safety/reset", self._call(lambda: self._supervisor.reset()))
+        self.create_timer(1.0, self._diagnose)
+        self._sender = threading.Thread(target=self._send_what_is_due, name="deadlines", daemon=True)
+        self._sender.start()
+
+    def stop(self) -> None:
+        """Bring the robot to rest, send the last command of the way there, and end the thread."""
+        with self._changed:
+            self._ended = self._now(), time.monotonic_ns()
+            self._supervisor.stop(self._now(), "shutdown")
+            self._changed.notify()
+        self._sender.join()
+        self._commands.wait_for_all_acked(Duration(seconds=0.2))
+
+    def _now(self) -> int:
+        """Monotonic ns; simulated where time is, and by the wall after the end, when no /clock is read."""
+        if self._ended is not None:
+            simulated_ns, wall_ns = self._ended
+            return simulated_ns + time.monotonic_ns() - wall_ns
+        return self._clock_ns() if self._simulated else time.monotonic_ns()
+
+    def _clock_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _on_proposal(self, message: JointTrajectory) -> None:
+        with self._changed:
+            points = _points_in_order(message, self._robot.action.entries)
+            stamp_ns = to_nanoseconds(message.header.stamp)
+            self._supervisor.propose(points, stamp_ns, self._clock_ns(), self._now())
+            self._step()
+            self._changed.notify()
+
+    def _measurement_of(self, topic: str) -> Callable[[Any], None]:
+        channels = [(name, each) for name, each in self._robot.channels.items() if each.topic == topic]
+
+        def take(message: Any) -> None:
+            with self._changed:
+                now_ns = self._now()
+                for name, channel in channels:
+                    values = read_field(message, channel)
+                    self._supervisor.measurement(name, values, to_nanoseconds(message.header.stamp), now_ns)
+                self._step()
+
+        return take
+
+    def _call(
+        self, action: Callable[[], None]
+    ) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
+        def serve(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            with self._changed:
+                try:
+                    action()
+                    response.success = True
+                except RefusedError as error:
+                    response.success, response.message = False, str(error)
+                self._changed.notify()
+            return response
+
+        return serve
+
+    def _step(self) -> None:
+        """Publish the command that is due, if one is. Call it with the lock held.
+
+        Raises:
+            RuntimeError: the thread with the deadlines is dead, so that nobody would send a fallback.
+        """
+        if not self._sender.is_alive():
+            raise RuntimeError("the thread with the deadlines has died; its error stands above")
+        command = self._supervisor.step(self._now())
+        if command is None:
+            return
+        message = JointState(name=list(self._robot.action.entries))
+        message.header.stamp = to_stamp(self._clock_ns())
+        setattr(message, self._robot.action.field, command.tolist())
+        self._commands.publish(message)
+
+    def _send_what_is_due(self) -> None:
+        with self._changed:
+            while self._ended is None or self._supervisor.due_ns is not None:
+                due_ns = self._supervisor.due_ns
+                if due_ns is None:
+                    self._changed.wait()
+                    continue
+                wait_s = (due_ns - self._now()) / 1e9
+                if wait_s > 0:
+                    self._changed.wait(min(wait_s, LOOK_AGAIN) if self._simulated else wait_s)
+                self._step()
+
+    def _diagnose(self) -> None:
+        with self._changed:
+            self._supervisor.clock(self._clock_ns(), self._now())
+            values = self._supervisor.diagnostics(self._now())
+            state = self._supervisor.state
+        status = DiagnosticStatus(
+            name="safety",
+            hardware_id=self._robot.name,
+            level=LEVELS.get(state, DiagnosticStatus.OK),
+            message=state.value,
+            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = to_stamp(self._clock_ns())
+        self._diagnostics.publish(array)
+
+    def _report(self, kind: str, severity: Severity, detail: dict[str, Any]) -> None:
+        changes_state = kind.startswith("safety_")
+        self._events.publish(kind, severity, detail, minimum_interval_s=0.0 if changes_state else 1.0)
+        if changes_state:
+            self._states.publish(String(data=kind.removeprefix("safety_")))
+            self.get_logger().info(f"{detail['from']} -> {kind.removeprefix('safety_')}: {detail['reason']}")
+
+
+def read_field(message: Any, field: MessageField) -> FloatArray:
+    """The entries of `field` in its order; of other length where the message lacks one."""
+    values = np.asarray(attrgetter(field.field)(message), dtype=np.float64)
+    names = list(getattr(message, "name", field.names))
+    if values.size != len(names) or not set(field.names) <= set(names):
+        return np.empty(0)
+    return values[[names.index(name) for name in field.names]]
+
+
+def _points_in_order(message: JointTrajectory, entries: tuple[str, ...]) -> list[FloatArray]:
+    """The points in the order of the robot file; of other length where the names are not its names."""
+    points = [np.asarray(point.positions, dtype=np.float64) for point in message.points]
+    names = list(message.joint_names)
+    if tuple(names) == entries:
+        return points
+    if sorted(names) != sorted(entries):
+        return [np.empty(0) for _ in points]
+    order = [names.index(entry) for entry in entries]
+    return [point[order] if point.size == len(names) else point for point in points]
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the safety node; give the exit code."""
+    return run(SafetyNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
