@@ -22,11 +22,16 @@ PAYLOAD_BODY = "payload"
 class Arms:
     """Parameters of E simulated arms with A servos each.
 
-    A servo is a DC motor whose voltage follows the position error: its torque is
-    clip(stiffness * error, +-torque_limit) - damping * velocity, the damping being back-EMF and grease.
+    A servo turns what it is told into a set-point s of limited acceleration and speed (its profile),
+    and drives a DC motor by the error e = s - q: the torque is
+    clip(stiffness * (e + lead_s * de/dt), +-torque_limit) - damping * dq/dt,
+    the damping being back-EMF and grease.
 
     Attributes:
         stiffness: shape (E, A), N m/rad.
+        lead_s: shape (E, A), derivative gain over proportional gain.
+        profile_acceleration: shape (E, A), rad/s^2.
+        profile_velocity: shape (E, A), rad/s.
         damping: shape (E, A), N m s/rad.
         friction: shape (E, A), Coulomb friction, N m.
         armature: shape (E, A), rotor inertia seen at the joint, kg m^2.
@@ -40,6 +45,9 @@ class Arms:
     """
 
     stiffness: FloatArray
+    lead_s: FloatArray
+    profile_acceleration: FloatArray
+    profile_velocity: FloatArray
     damping: FloatArray
     friction: FloatArray
     armature: FloatArray
@@ -57,6 +65,9 @@ class Arms:
 
 _NOMINAL: dict[str, Interval] = {
     "stiffness": (10.0, 10.0),
+    "lead_s": (0.0, 0.0),
+    "profile_acceleration": (1000.0, 1000.0),
+    "profile_velocity": (10.0, 10.0),
     "damping": (0.6, 0.6),
     "friction": (0.05, 0.05),
     "armature": (0.025, 0.025),
@@ -70,7 +81,17 @@ _NOMINAL: dict[str, Interval] = {
 }
 """What the randomisation of a robot file may name, and the values without it."""
 
-_RATIOS = frozenset({"stiffness", "damping", "friction", "armature", "torque_limit"})
+_RATIOS = frozenset(
+    {
+        "stiffness",
+        "profile_acceleration",
+        "profile_velocity",
+        "damping",
+        "friction",
+        "armature",
+        "torque_limit",
+    }
+)
 """Drawn log-uniformly; the others uniformly."""
 
 _PER_ARM = frozenset({"payload", "delay_s", "sensor_delay_s"})
@@ -146,7 +167,7 @@ def _arm_model(model: Any, arms: Arms, index: int) -> Any:
     own = copy.copy(model)
     own.actuator_gainprm[:, 0] = arms.stiffness[index]
     own.actuator_biasprm[:, 1] = -arms.stiffness[index]
-    own.actuator_biasprm[:, 2] = 0.0
+    own.actuator_biasprm[:, 2] = -arms.stiffness[index] * arms.lead_s[index]
     own.actuator_forcerange[:] = arms.torque_limit[index][:, None] * (-1.0, 1.0)
     own.dof_damping[:] = arms.damping[index]
     own.dof_frictionloss[:] = arms.friction[index]

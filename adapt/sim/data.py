@@ -117,10 +117,8 @@ def _generate_batch(
     ]
     expert = np.stack(
         [
-            feed_forward(spec, model, path, tick_times, delay, calibration)
-            for model, path, delay, calibration in zip(
-                simulator.models, paths, arms.delay_s, arms.calibration, strict=True
-            )
+            feed_forward(spec, model, arms, index, path, tick_times)
+            for index, (model, path) in enumerate(zip(simulator.models, paths, strict=True))
         ]
     )
     sent = np.stack(

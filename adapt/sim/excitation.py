@@ -36,7 +36,7 @@ def _sines(times: FloatArray, generator: np.random.Generator) -> FloatArray:
     rates = np.exp(generator.uniform(np.log(0.1), np.log(4.0), size=count))
     phases = generator.uniform(0, 2 * np.pi, size=count)
     waves: FloatArray = np.sin(2 * np.pi * rates * times[:, None] + phases)
-    return waves.mean(axis=1)
+    return np.asarray(waves.mean(axis=1))
 
 
 def _chirp(times: FloatArray, generator: np.random.Generator) -> FloatArray:

@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 
 from adapt.robot.specification import RobotSpecification
+from adapt.sim.arms import Arms
 from adapt.sim.reference import ReferencePath
 from adapt.stream.tick import FloatArray
 
@@ -16,44 +17,48 @@ FEEDBACK = 0.7
 LARGEST_CORRECTION = 0.1
 """Bound on that addition, rad."""
 
+SLOW = 0.05
+"""Below this speed, in rad/s, the side on which the play lies is not trusted."""
+
 
 def feed_forward(
-    spec: RobotSpecification,
-    model: Any,
-    path: ReferencePath,
-    tick_times: FloatArray,
-    delay_s: float,
-    calibration: FloatArray,
+    spec: RobotSpecification, model: Any, arms: Arms, index: int, path: ReferencePath, tick_times: FloatArray
 ) -> FloatArray:
-    """Actions that make the servo follow `path`, from the inverse dynamics of its own arm.
+    """Actions that make a simulated arm follow `path`, from its own inverse dynamics.
 
-    An action is held for a period and acts `delay_s` late, so it aims at the middle of the time in
-    which it acts. There the servo must give the torque tau (gravity, inertia, friction, back-EMF), which
-    a position servo does at the set-point r + tau / stiffness.
+    An action is held for a period and acts late, so it aims at the middle of the time in which it acts.
+    There the motor must give the torque tau (gravity, inertia, friction, back-EMF). A servo whose
+    set-point is r + x gives stiffness * (x + lead * dx/dt), so x is tau / stiffness after a low-pass of
+    that lead. Last, the profile takes sqrt(speed * period / acceleration) on average to reach the
+    set-point, by which the action goes ahead, and the play is taken up on the side of the movement.
 
     Args:
         spec: the robot.
         model: the MuJoCo model of this arm.
+        arms: the arms that it is one of.
+        index: which of them.
         path: what to follow, rad.
         tick_times: shape (T,), when each action is sent, s.
-        delay_s: dead time of this arm, s.
-        calibration: shape (A,), angle of the mechanics where the servo reads zero, rad.
 
     Returns:
         shape (T, A), rad, within the position limits.
     """
-    times = tick_times + delay_s + spec.period_s / 2
-    position, velocity = path.position(times), path.velocity(times)
-    acceleration = path.acceleration(times)
+    times = tick_times + arms.delay_s[index] + spec.period_s / 2
+    position, velocity, acceleration = path.position(times), path.velocity(times), path.acceleration(times)
     data = mujoco.MjData(model)
-    torque = np.empty_like(position)
+    offset = np.empty_like(position)
     for row in range(len(times)):
-        data.qpos[:] = position[row] + calibration
+        data.qpos[:] = position[row] + arms.calibration[index]
         data.qvel[:] = velocity[row]
         data.qacc[:] = acceleration[row]
         mujoco.mj_inverse(model, data)
-        torque[row] = data.qfrc_inverse
-    return within_limits(spec, position + torque / model.actuator_gainprm[:, 0])
+        offset[row] = data.qfrc_inverse / arms.stiffness[index]
+    keep = np.exp(-spec.period_s / np.maximum(arms.lead_s[index], 1e-6))
+    for row in range(1, len(times)):
+        offset[row] = keep * offset[row - 1] + (1 - keep) * offset[row]
+    ahead = np.sqrt(np.abs(velocity) * spec.period_s / arms.profile_acceleration[index])
+    taken_up = arms.play[index] / 2 * np.tanh(velocity / SLOW)
+    return within_limits(spec, position + offset + velocity * ahead + taken_up)
 
 
 def correct(

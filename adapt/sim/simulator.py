@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import mujoco
 import mujoco.rollout
@@ -69,15 +68,27 @@ class Simulator:
         steps = round(commands.shape[1] * interval_s / self.step_s)
         sent = ((np.arange(steps) * self.step_s - self.arms.delay_s[:, None]) / interval_s + 1e-9) // 1
         sent = np.clip(sent.astype(np.int64), 0, commands.shape[1] - 1)
-        set_points = _through_play(commands, self.arms.play)[np.arange(len(self.arms))[:, None], sent]
+        wanted = _through_play(commands, self.arms.play)[np.arange(len(self.arms))[:, None], sent]
+        set_points, rates = self._profile(start, wanted)
         offset = self.arms.calibration[:, None]
         initial = np.zeros((len(self.arms), 1 + 2 * self.spec.action_size))
         initial[:, 1 : 1 + self.spec.action_size] = start + self.arms.calibration
-        states = self._roll_out(initial, set_points + offset)
+        states = self._roll_out(initial, set_points + self.arms.lead_s[:, None] * rates + offset)
         size = self.spec.action_size
         position = np.concatenate([start[:, None], states[:, :, 1 : 1 + size] - offset], axis=1)
         velocity = np.concatenate([np.zeros_like(start)[:, None], states[:, :, 1 + size :]], axis=1)
         return Motion(self.step_s, position, velocity)
+
+    def _profile(self, start: FloatArray, wanted: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The servos' own set-points and their rates, shapes (E, N, A), on the way to `wanted`."""
+        step = self.step_s
+        reach, fastest = self.arms.profile_acceleration, self.arms.profile_velocity
+        points, rates = np.empty_like(wanted), np.empty_like(wanted)
+        point, rate = start, np.zeros_like(start)
+        for index in range(wanted.shape[1]):
+            point, rate = profile_step(point, rate, wanted[:, index], reach, fastest, step)
+            points[:, index], rates[:, index] = point, rate
+        return points, rates
 
     def _roll_out(self, initial: FloatArray, control: FloatArray) -> FloatArray:
         data = [mujoco.MjData(self.model) for _ in range(self._threads)]
@@ -104,8 +115,30 @@ class Simulator:
         return values[rows, before] * (1 - share) + values[rows, before + 1] * share
 
 
+def profile_step(
+    point: FloatArray,
+    rate: FloatArray,
+    wanted: FloatArray,
+    acceleration: FloatArray,
+    velocity: FloatArray,
+    step_s: float,
+) -> tuple[FloatArray, FloatArray]:
+    """One step of a set-point of limited acceleration and speed that comes to rest at `wanted`.
+
+    The speed aimed at is the one from which it can still brake in time, reckoned in whole steps so that
+    it neither overshoots nor chatters. All arrays have one shape (rad, rad/s, rad/s^2).
+    """
+    gap = wanted - point
+    brake = acceleration * step_s
+    # v such that v * step + v^2 / (2 a) covers the gap.
+    safe = np.sqrt((0.5 * brake) ** 2 + 2 * acceleration * np.abs(gap)) - 0.5 * brake
+    aimed = np.sign(gap) * np.minimum(np.minimum(safe, velocity), np.abs(gap) / step_s)
+    rate = np.clip(aimed, rate - brake, rate + brake)
+    return point + rate * step_s, rate
+
+
 def _as_measured(spec: RobotSpecification, values: FloatArray, generator: np.random.Generator) -> FloatArray:
-    channel: Any = spec.channels[spec.action.targets or ""]
+    channel = spec.channels[spec.action.targets or ""]
     noisy = values + generator.normal(size=values.shape) * channel.noise
     if channel.resolution > 0:
         noisy = np.round(noisy / channel.resolution) * channel.resolution
