@@ -38,4 +38,6 @@ class Tick:
     @property
     def complete(self) -> bool:
         """Whether the tick may be learned from: all measurements valid and the applied action known."""
-        return bool(self.valid.all() and np.isfinite(self.observation).all() and np.isfinite(self.applied).all())
+        return bool(
+            self.valid.all() and np.isfinite(self.observation).all() and np.isfinite(self.applied).all()
+        )

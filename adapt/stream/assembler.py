@@ -1,0 +1,188 @@
+"""Messages become ticks: the same code for live topics and for bags."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import Any
+
+import numpy as np
+
+from adapt.errors import UserError
+from adapt.robot.specification import RobotSpecification
+from adapt.stream.decode import message_stamp, read_field
+from adapt.stream.reference import Reference
+from adapt.stream.tick import BoolArray, FloatArray, Tick
+
+PROPOSAL_TOPIC = "/adapt/proposal"
+KEPT_S = 3.0
+"""How long messages are kept for ticks that are still to come."""
+
+
+class Signal:
+    """Recent stamped values of one message field, in order of their stamps."""
+
+    def __init__(self, size: int):
+        self._size = size
+        self._samples: deque[tuple[int, FloatArray]] = deque()
+
+    def add(self, stamp_ns: int, values: FloatArray) -> bool:
+        """Keep a sample; False where it is not newer than the one before."""
+        if self._samples and stamp_ns <= self._samples[-1][0]:
+            return False
+        self._samples.append((stamp_ns, values))
+        while stamp_ns - self._samples[0][0] > KEPT_S * 1e9:
+            self._samples.popleft()
+        return True
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._samples.clear()
+
+    def at(self, stamp_ns: int, max_age_ns: int) -> tuple[FloatArray, bool]:
+        """The value at an instant: between two samples linear, after the newest one held.
+
+        Returns:
+            the values, and False where there is no sample or those around are more than
+            `max_age_ns` apart from the instant or from each other.
+        """
+        before: tuple[int, FloatArray] | None = None
+        after: tuple[int, FloatArray] | None = None
+        for sample in reversed(self._samples):
+            if sample[0] <= stamp_ns:
+                before = sample
+                break
+            after = sample
+        if before is None:
+            return (np.zeros(self._size), False) if after is None else (after[1], False)
+        if after is None:
+            return before[1], stamp_ns - before[0] <= max_age_ns
+        share = (stamp_ns - before[0]) / (after[0] - before[0])
+        return before[1] + share * (after[1] - before[1]), after[0] - before[0] <= max_age_ns
+
+    def held(self, start_ns: int, end_ns: int) -> FloatArray:
+        """The newest sample within an interval; NaN if there is none."""
+        for stamp, values in reversed(self._samples):
+            if start_ns <= stamp < end_ns:
+                return values
+        return np.full(self._size, np.nan)
+
+    def mean(self, start_ns: int, end_ns: int) -> FloatArray:
+        """Average over an interval, each sample in force until the next; NaN where nothing was."""
+        edges = [start_ns]
+        values: list[FloatArray] = []
+        in_force: FloatArray | None = None
+        for stamp, sample in self._samples:
+            if stamp >= end_ns:
+                break
+            if stamp > start_ns:
+                if in_force is None:
+                    return np.full(self._size, np.nan)
+                values.append(in_force)
+                edges.append(stamp)
+            in_force = sample
+        if in_force is None:
+            return np.full(self._size, np.nan)
+        values.append(in_force)
+        edges.append(end_ns)
+        shares = np.diff(np.array(edges, dtype=np.float64)) / (end_ns - start_ns)
+        return np.asarray(shares @ np.stack(values), dtype=np.float64)
+
+
+class TickAssembler:
+    """Collects the messages of one robot and makes ticks of them.
+
+    Times are those of the message headers; where a message has none, the time it was received.
+    """
+
+    def __init__(self, specification: RobotSpecification):
+        self._specification = specification
+        self._channels = {key: Signal(len(each.names)) for key, each in specification.channels.items()}
+        self._applied = Signal(specification.action_size)
+        self._proposed = Signal(specification.action_size)
+        self._versions: deque[tuple[int, str]] = deque(maxlen=256)
+        self.reference = Reference(specification.task.command)
+        self.refused: Counter[str] = Counter()
+        """Messages that were not used, by topic and reason."""
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """The topics to feed, and their message types."""
+        sources = [
+            *self._specification.channels.values(),
+            self._specification.action,
+            self._specification.task.command,
+        ]
+        return {source.topic: source.type for source in sources}
+
+    def feed(self, topic: str, message: Any, receive_ns: int) -> None:
+        """Take a message of any topic; those of no interest are ignored.
+
+        Raises:
+            UserError: the message lacks what the robot file names.
+        """
+        stamp = message_stamp(message)
+        stamp = receive_ns if stamp is None else stamp
+        specification = self._specification
+        for key, channel in specification.channels.items():
+            if channel.topic == topic:
+                self._take(self._channels[key], topic, stamp, read_field(message, channel))
+        if topic == specification.action.topic:
+            entries = specification.action.entries
+            self._take(self._applied, topic, stamp, read_field(message, specification.action, entries))
+        if topic == specification.task.command.topic:
+            self.reference.feed(message, receive_ns)
+        if topic == PROPOSAL_TOPIC:
+            self.feed_proposal(stamp, _first_point(message, specification), message.header.frame_id)
+
+    def feed_proposal(self, stamp_ns: int, action: FloatArray, version: str) -> None:
+        """Take what the planner proposed at an instant."""
+        self._take(self._proposed, PROPOSAL_TOPIC, stamp_ns, action)
+        self._versions.append((stamp_ns, version))
+
+    def observe(self, tick_ns: int) -> tuple[FloatArray, BoolArray]:
+        """Observation and validity of the tick at `tick_ns`, each of shape (O,)."""
+        sampled = tick_ns - round(self._specification.sampling_delay_s * 1e9)
+        values, valid = [], []
+        for key, channel in self._specification.channels.items():
+            value, known = self._channels[key].at(sampled, round(channel.max_age_s * 1e9))
+            values.append(value)
+            valid.append(np.full(len(value), known))
+        return np.concatenate(values), np.concatenate(valid)
+
+    def commands(self, tick_ns: int, ahead: int) -> FloatArray:
+        """The reference of the tick at `tick_ns` and of the next `ahead` ticks. Shape (ahead + 1, C)."""
+        sampled = tick_ns - round(self._specification.sampling_delay_s * 1e9)
+        steps = np.round(np.arange(ahead + 1) * self._specification.period_s * 1e9).astype(np.int64)
+        return self.reference.at(sampled + steps)
+
+    def assemble(self, index: int, tick_ns: int) -> Tick:
+        """Make the tick of the period that began at `tick_ns`, once that period is over."""
+        observation, valid = self.observe(tick_ns)
+        end = tick_ns + round(self._specification.period_s * 1e9)
+        # A proposal leaves on the beat: half a period on both sides tells it from its neighbours.
+        half = (end - tick_ns) // 2
+        proposed = self._proposed.held(tick_ns - half, tick_ns + half)
+        made = [name for stamp, name in self._versions if tick_ns - half <= stamp < tick_ns + half]
+        self.reference.forget_before(tick_ns - round(KEPT_S * 1e9))
+        return Tick(
+            index=index,
+            stamp_ns=tick_ns - round(self._specification.sampling_delay_s * 1e9),
+            observation=observation,
+            valid=valid,
+            command=self.commands(tick_ns, 0)[0],
+            proposed=proposed,
+            applied=self._applied.mean(tick_ns, end),
+            version=made[-1] if made else "",
+        )
+
+    def _take(self, signal: Signal, topic: str, stamp: int, values: FloatArray) -> None:
+        if not np.isfinite(values).all():
+            self.refused[f"{topic}: not finite"] += 1
+        elif not signal.add(stamp, values):
+            self.refused[f"{topic}: out of order or twice"] += 1
+
+
+def _first_point(message: Any, specification: RobotSpecification) -> FloatArray:
+    if list(message.joint_names) != list(specification.action.entries) or not message.points:
+        raise UserError(f"topic {PROPOSAL_TOPIC}: not a proposal for robot '{specification.name}'")
+    return np.asarray(message.points[0].positions, dtype=np.float64)

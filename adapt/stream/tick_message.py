@@ -1,0 +1,71 @@
+"""Ticks as std_msgs/Float64MultiArray: standard, labelled, readable by every tool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from adapt.errors import UserError
+from adapt.stream.tick import Tick
+
+TICK_TOPIC = "/adapt/tick"
+TICK_TYPE = "std_msgs/msg/Float64MultiArray"
+_VERSION = "version="
+
+
+def tick_layout(tick: Tick) -> list[tuple[str, int]]:
+    """Labels and lengths of the parts of `tick_data`, in order; the version is a label of length 0."""
+    return [
+        ("index", 1),
+        ("stamp_s", 1),
+        ("stamp_ns", 1),
+        ("observation", len(tick.observation)),
+        ("valid", len(tick.valid)),
+        ("command", len(tick.command)),
+        ("proposed", len(tick.proposed)),
+        ("applied", len(tick.applied)),
+        (_VERSION + tick.version, 0),
+    ]
+
+
+def tick_data(tick: Tick) -> list[float]:
+    """The numbers of a tick. The stamp is split, since a double does not hold 64 bits."""
+    seconds, nanoseconds = divmod(tick.stamp_ns, 1_000_000_000)
+    parts = [tick.observation, tick.valid, tick.command, tick.proposed, tick.applied]
+    head = [float(tick.index), float(seconds), float(nanoseconds)]
+    return head + [float(value) for part in parts for value in part]
+
+
+def decode_tick(message: Any) -> Tick:
+    """Read a tick from a message, from `rclpy` or `rosbags` alike.
+
+    Raises:
+        UserError: the layout is not that of a tick.
+    """
+    parts: dict[str, Any] = {}
+    data = np.asarray(message.data, dtype=np.float64)
+    start = 0
+    version = ""
+    for dimension in message.layout.dim:
+        if dimension.label.startswith(_VERSION):
+            version = dimension.label.removeprefix(_VERSION)
+            continue
+        parts[dimension.label] = data[start : start + dimension.size]
+        start += dimension.size
+    names = ("index", "stamp_s", "stamp_ns", "observation", "valid", "command", "proposed", "applied")
+    missing = [name for name in names if name not in parts]
+    if missing or start != len(data):
+        what = f"has no part '{missing[0]}'" if missing else "has another length than its layout"
+        raise UserError(f"topic {TICK_TOPIC}: not a tick: it {what}")
+    stamp = int(parts["stamp_s"][0]) * 1_000_000_000 + int(parts["stamp_ns"][0])
+    return Tick(
+        index=int(parts["index"][0]),
+        stamp_ns=stamp,
+        observation=parts["observation"],
+        valid=parts["valid"] > 0.5,
+        command=parts["command"],
+        proposed=parts["proposed"],
+        applied=parts["applied"],
+        version=version,
+    )
