@@ -1,0 +1,58 @@
+"""Model-predictive path integral control: weigh random plans by what they are worth.
+
+Williams et al., "Information-theoretic model predictive control" (T-RO 2018), with noise on knots
+and a temperature that is set for a wanted effective sample size, so that weights are neither uniform
+nor all on one sample, whatever the scale of the returns.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def knot_noise(samples: int, knots: int, ticks: int, scale: Tensor, generator: torch.Generator) -> Tensor:
+    """Smooth random plans: normal at the knots, linear between them.
+
+    Args:
+        samples: N.
+        knots: number of instants at which noise is drawn, from the first tick to the last.
+        ticks: T.
+        scale: shape (A,), standard deviation at the knots.
+        generator: source of randomness.
+
+    Returns:
+        shape (N, T, A).
+    """
+    drawn = torch.randn(samples, scale.shape[0], knots, generator=generator)
+    smooth = torch.nn.functional.interpolate(drawn, size=ticks, mode="linear", align_corners=True)
+    return smooth.transpose(1, 2) * scale
+
+
+def weights(returns: Tensor, effective: float) -> Tensor:
+    """Exponential weights of which `effective` samples carry the mass.
+
+    The temperature is found by bisection on the effective sample size 1 / sum(w^2). A return that is
+    not finite has weight 0.
+
+    Args:
+        returns: shape (N,).
+        effective: wanted effective sample size.
+
+    Returns:
+        shape (N,), summing to 1; all 0 where no return is finite.
+    """
+    finite = torch.isfinite(returns)
+    if not bool(finite.any()):
+        return torch.zeros_like(returns)
+    best = returns[finite].max()
+    behind = torch.where(finite, best - returns, torch.full_like(returns, torch.inf))
+    spread = float(behind[finite].max())
+    if spread == 0.0:
+        return finite.to(returns.dtype) / finite.sum()
+    low, high = 1e-4 * spread, 1e2 * spread
+    for _ in range(20):
+        middle = (low * high) ** 0.5
+        weight = torch.softmax(-behind / middle, dim=0)
+        low, high = (middle, high) if 1.0 / float(weight.square().sum()) < effective else (low, middle)
+    return torch.softmax(-behind / high, dim=0)

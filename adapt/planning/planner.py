@@ -1,0 +1,114 @@
+"""The planner: a history and a reference become a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adapt.model.world_model import Context, WorldModel
+from adapt.planning.mppi import knot_noise, weights
+from adapt.planning.reward import TrackingReward
+from adapt.planning.settings import PlannerSettings
+from adapt.robot.specification import RobotSpecification
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the planner made of one tick.
+
+    Attributes:
+        actions: shape (T, A), the first one being already under way.
+        predicted: shape (T, O), what the model expects after each action.
+        value: the return of the plan in the model.
+        policy_value: the return of the policy's own plan.
+        not_finite: samples whose return was not finite.
+    """
+
+    actions: Tensor
+    predicted: Tensor
+    value: float
+    policy_value: float
+    not_finite: int
+
+
+class Planner:
+    """MPPI around the better of the policy's plan and the rest of the plan before."""
+
+    def __init__(
+        self,
+        specification: RobotSpecification,
+        model: WorldModel,
+        settings: PlannerSettings,
+        generator: torch.Generator,
+    ):
+        self._model = model
+        self._settings = settings
+        self._generator = generator
+        self._reward = TrackingReward(specification)
+        limits = specification.action.limits.values()
+        self._low = torch.tensor([limit.position[0] for limit in limits])
+        self._high = torch.tensor([limit.position[1] for limit in limits])
+        self._noise = torch.full(
+            (specification.action_size,), settings.noise * specification.task.tracking_scale
+        )
+        self._before: Tensor | None = None
+
+    def reset(self) -> None:
+        """Forget the plan before, after a pause."""
+        self._before = None
+
+    @torch.no_grad()
+    def plan(self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor) -> Plan:
+        """Plan the next T actions.
+
+        Args:
+            observation: shape (H + 1, O), the last one being now.
+            action: shape (H, A), applied between them.
+            sent: shape (A,), the action already under way: the dead time of one tick.
+            command: shape (T, C), the reference of the ticks after now.
+        """
+        context = self._model.read(observation[None], action[None])
+        policy = self._within(self._model.propose(context, command[None])[0], sent)
+        starts = [policy]
+        if self._before is not None:
+            starts.append(self._within(torch.cat([self._before[1:], self._before[-1:]]), sent))
+        best, values, not_finite = self._search(context, torch.stack(starts), action[-1], sent, command)
+        self._before = best
+        predicted = self._model.observation(self._model.predict(context, best[None]), context.now)[0]
+        return Plan(best, predicted, values[1], values[0], not_finite)
+
+    def _search(
+        self, context: Context, starts: Tensor, before: Tensor, sent: Tensor, command: Tensor
+    ) -> tuple[Tensor, tuple[float, float], int]:
+        settings = self._settings
+        returns = self._returns(context, starts, before, command)
+        policy_value, first = float(returns[0]), int(returns.nan_to_num(nan=-torch.inf).argmax())
+        best, best_value = starts[first], float(returns[first])
+        mean, not_finite = best, int((~torch.isfinite(returns)).sum())
+        for iteration in range(settings.iterations):
+            scale = self._noise * settings.shrink**iteration
+            noise = knot_noise(settings.samples, settings.knots, len(mean), scale, self._generator)
+            plans = torch.cat([best[None], self._within(mean + noise, sent)])
+            returns = self._returns(context, plans, before, command)
+            not_finite += int((~torch.isfinite(returns)).sum())
+            weight = weights(returns, settings.effective_samples * settings.samples)
+            mean = self._within(torch.einsum("n,nta->ta", weight, plans), sent)
+            finalists = torch.stack([mean, plans[int(weight.argmax())]])
+            final_returns = self._returns(context, finalists, before, command)
+            for plan, value in zip(finalists, final_returns.tolist(), strict=True):
+                if value > best_value or best_value != best_value:
+                    best, best_value = plan, value
+        return best, (policy_value, best_value), not_finite
+
+    def _returns(self, context: Context, plans: Tensor, before: Tensor, command: Tensor) -> Tensor:
+        latents = self._model.predict(context, plans)
+        observation = self._model.observation(latents, context.now.expand(len(plans), -1))
+        return self._reward(observation, plans, before, command).sum(-1)
+
+    def _within(self, plans: Tensor, sent: Tensor) -> Tensor:
+        """Within the position limits, and beginning with what has been sent. Shape (..., T, A)."""
+        limited = torch.minimum(torch.maximum(plans, self._low), self._high)
+        limited[..., 0, :] = sent
+        return limited

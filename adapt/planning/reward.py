@@ -1,0 +1,39 @@
+"""What a plan is worth."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from adapt.robot.specification import RobotSpecification
+
+
+class TrackingReward:
+    """Reward of following the command, exact from the robot file: nothing of it is learned.
+
+    The cost of an error e is sqrt(1 + (e / scale)^2) - 1 for each tracked entry (pseudo-Huber):
+    quadratic for small errors and linear for large ones, so that one lost joint does not drown the others.
+    """
+
+    def __init__(self, specification: RobotSpecification):
+        self._tracked = torch.tensor(specification.command_anchor)
+        self._scale = specification.task.tracking_scale
+        self._effort = specification.task.effort_weight
+
+    def __call__(self, observation: Tensor, action: Tensor, before: Tensor, command: Tensor) -> Tensor:
+        """Reward of each step.
+
+        Args:
+            observation: shape (N, T, O), after each action.
+            action: shape (N, T, A).
+            before: shape (A,), the action before the first.
+            command: shape (T, C), for each observation.
+
+        Returns:
+            shape (N, T).
+        """
+        error = (observation[..., self._tracked] - command) / self._scale
+        cost = ((1.0 + error.square()).sqrt() - 1.0).sum(-1)
+        previous = torch.cat([before.expand(len(action), 1, -1), action[:, :-1]], dim=1)
+        change = (action - previous) / self._scale
+        return -cost - self._effort * change.square().sum(-1)

@@ -1,0 +1,22 @@
+"""Settings of the planner: one default for every robot."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from adapt.settings import Settings
+
+
+class PlannerSettings(Settings):
+    """How hard, and how widely, the planner searches."""
+
+    samples: int = Field(default=64, gt=1)
+    iterations: int = Field(default=2, gt=0)
+    knots: int = Field(default=6, gt=1)
+    """Noise is drawn at this many instants of the plan and linear between them."""
+    noise: float = Field(default=0.5, gt=0)
+    """Standard deviation of the noise, in units of the task's tracking scale."""
+    shrink: float = Field(default=0.5, gt=0, le=1)
+    """The noise of each iteration, relative to the one before."""
+    effective_samples: float = Field(default=0.15, gt=0, le=1)
+    """Share of the samples that should carry weight; the temperature is set to reach it."""
