@@ -1,0 +1,146 @@
+"""Incidents: the bag of what went wrong and a card that says why, with what, and when."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from adapt.bags.topic import RawMessage, TopicDescription
+from adapt.bags.trigger import Capture, Severity, Trigger
+from adapt.bags.writer import BagWriter
+from adapt.errors import UserError
+from adapt.files import write_text
+from adapt.robot.specification import RobotSpecification
+from adapt.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class IncidentCard(Settings):
+    """What is known of an incident besides its bag; times in ns of the robot's clock."""
+
+    id: str
+    trigger: str
+    """Kind of the first trigger."""
+    severity: Severity
+    stamp_ns: int
+    """When the first trigger came."""
+    start_ns: int
+    end_ns: int
+    triggers: tuple[Trigger, ...]
+    versions: tuple[str, ...] = ()
+    """World-model versions that drove, the last one last."""
+    robot: str
+    robot_schema_hash: str
+    configuration_hash: str
+    """Of the whole robot file."""
+    budget: dict[str, Any] | None = None
+    """The budget's position as the learner last told it."""
+    messages: dict[str, int] = {}
+    """Messages in the bag by topic."""
+    dropped: dict[str, int] = {}
+    """Messages by topic that the recorder had to drop for lack of memory since it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An incident on disk: `<store>/incidents/<id>/` with `card.json` and the bag folder `bag`."""
+
+    card: IncidentCard
+    folder: Path
+
+    @property
+    def bag(self) -> Path:
+        """The bag's folder."""
+        return self.folder / "bag"
+
+
+def make_card(
+    capture: Capture,
+    specification: RobotSpecification,
+    versions: Iterable[str] = (),
+    budget: dict[str, Any] | None = None,
+    dropped: dict[str, int] | None = None,
+) -> IncidentCard:
+    """The card of a capture; `write_incident` adds the messages."""
+    first = capture.triggers[0]
+    moment = datetime.fromtimestamp(first.stamp_ns // 1_000_000_000, timezone.utc)
+    milliseconds = first.stamp_ns // 1_000_000 % 1000
+    kind = re.sub(r"[^A-Za-z0-9]+", "_", first.kind)
+    return IncidentCard(
+        id=f"{moment:%Y%m%dT%H%M%S}_{milliseconds:03d}-{kind}",
+        trigger=first.kind,
+        severity=capture.severity,
+        stamp_ns=first.stamp_ns,
+        start_ns=capture.start_ns,
+        end_ns=capture.end_ns,
+        triggers=capture.triggers,
+        versions=tuple(versions),
+        robot=specification.name,
+        robot_schema_hash=specification.schema_hash,
+        configuration_hash=hashlib.sha256(specification.model_dump_json().encode()).hexdigest()[:16],
+        budget=budget,
+        dropped=dropped or {},
+    )
+
+
+def write_incident(
+    store: Path, card: IncidentCard, topics: Iterable[TopicDescription], messages: Iterable[RawMessage]
+) -> Incident:
+    """Write bag and card; the card comes last, so that an incident with a card is whole.
+
+    Where the id is taken, by an incident of the same millisecond, a number is added to it.
+    """
+    incidents = store / "incidents"
+    names = (card.id if number == 1 else f"{card.id}-{number}" for number in count(1))
+    folder = next(incidents / name for name in names if not (incidents / name).exists())
+    with BagWriter(folder / "bag") as writer:
+        for topic in topics:
+            writer.add_described_topic(topic)
+        for message in messages:
+            writer.write(*message)
+    card = card.model_copy(update={"id": folder.name, "messages": dict(writer.message_counts)})
+    write_text(folder / "card.json", card.model_dump_json(indent=2))
+    return Incident(card, folder)
+
+
+def list_incidents(store: Path) -> list[Incident]:
+    """All whole incidents of a store, the oldest first; one that is not whole is named in a warning."""
+    incidents = []
+    for folder in sorted((store / "incidents").glob("*/")):
+        try:
+            incidents.append(load_incident(store, folder.name))
+        except UserError as error:
+            logger.warning("%s", error)
+    return sorted(incidents, key=lambda incident: incident.card.stamp_ns)
+
+
+def load_incident(store: Path, identifier: str) -> Incident:
+    """One incident by its id.
+
+    Raises:
+        UserError: there is none of that id, or it was cut off or altered.
+    """
+    folder = store / "incidents" / identifier
+    path = folder / "card.json"
+    if not folder.is_dir() or not identifier:
+        known = ", ".join(sorted(each.name for each in (store / "incidents").glob("*/"))) or "none"
+        raise UserError(f"{folder}: no such incident; there are: {known}")
+    if not path.is_file():
+        raise UserError(f"{folder}: the incident was cut off: run 'adapt bags recover {folder / 'bag'}'")
+    try:
+        card = IncidentCard.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "file"
+        raise UserError(f"{path}: key '{key}': {first['msg']}: restore the file") from error
+    return Incident(card, folder)
