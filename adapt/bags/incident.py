@@ -73,11 +73,9 @@ def make_card(
 ) -> IncidentCard:
     """The card of a capture; `write_incident` adds the messages."""
     first = capture.triggers[0]
-    moment = datetime.fromtimestamp(first.stamp_ns // 1_000_000_000, timezone.utc)
-    milliseconds = first.stamp_ns // 1_000_000 % 1000
     kind = re.sub(r"[^A-Za-z0-9]+", "_", first.kind)
     return IncidentCard(
-        id=f"{moment:%Y%m%dT%H%M%S}_{milliseconds:03d}-{kind}",
+        id=f"{moment_name(first.stamp_ns)}-{kind}",
         trigger=first.kind,
         severity=capture.severity,
         stamp_ns=first.stamp_ns,
@@ -100,9 +98,7 @@ def write_incident(
 
     Where the id is taken, by an incident of the same millisecond, a number is added to it.
     """
-    incidents = store / "incidents"
-    names = (card.id if number == 1 else f"{card.id}-{number}" for number in count(1))
-    folder = next(incidents / name for name in names if not (incidents / name).exists())
+    folder = free_folder(store / "incidents", card.id)
     with BagWriter(folder / "bag") as writer:
         for topic in topics:
             writer.add_described_topic(topic)
@@ -111,6 +107,18 @@ def write_incident(
     card = card.model_copy(update={"id": folder.name, "messages": dict(writer.message_counts)})
     write_text(folder / "card.json", card.model_dump_json(indent=2))
     return Incident(card, folder)
+
+
+def free_folder(parent: Path, name: str) -> Path:
+    """`parent/name`, or `parent/name-2` and so on where that exists."""
+    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(parent / each for each in names if not (parent / each).exists())
+
+
+def moment_name(stamp_ns: int) -> str:
+    """A stamp as a name that sorts by time, in UTC to the millisecond."""
+    moment = datetime.fromtimestamp(stamp_ns // 1_000_000_000, timezone.utc)
+    return f"{moment:%Y%m%dT%H%M%S}_{stamp_ns // 1_000_000 % 1000:03d}"
 
 
 def list_incidents(store: Path) -> list[Incident]:

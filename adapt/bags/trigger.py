@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -94,7 +94,11 @@ class CaptureWindow:
 
     def finish(self) -> Capture | None:
         """The open capture as far as it got, for the end of recording."""
-        return None if self._open is None else self._close(self._open, self._clock())
+        if self._open is None:
+            return None
+        capture, now_ns = self._open, self._clock()
+        end_ns = min(capture.end_ns, max(capture.start_ns, now_ns))
+        return self._close(replace(capture, end_ns=end_ns), now_ns)
 
     def _close(self, capture: Capture, now_ns: int) -> Capture:
         self._open = None
