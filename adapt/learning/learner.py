@@ -1,0 +1,286 @@
+"""The learner: ticks in, admitted versions out. The same class serves live nodes and replay.
+
+Its cycle: collect segments of the adapt split; train a copy of the incumbent on all of them; freeze
+it as a candidate; judge it on gate segments that begin afterwards; admit or reject it; go on. All that
+must survive a kill is in the ledger and the registry, and the cycle goes on from there.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from adapt.errors import UserError
+from adapt.learning.buffer import SegmentBuffer
+from adapt.learning.gate import Decision
+from adapt.learning.judging import Forgetting, Judging
+from adapt.learning.ledger import BudgetSpent, Clock, Ledger
+from adapt.learning.records import Training
+from adapt.learning.segment import Segment
+from adapt.learning.settings import LearnerSettings
+from adapt.learning.splits import Split
+from adapt.learning.update import DynamicsUpdate
+from adapt.model.checkpoint import content_hash
+from adapt.model.windows import Windows
+from adapt.model.world_model import WorldModel
+from adapt.registry.registry import Registry
+from adapt.robot.specification import RobotSpecification
+from adapt.stream.tick import Tick
+
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that the learner did and others may want to know."""
+
+    kind: str
+    detail: dict[str, Any]
+    severity: Severity = "info"
+
+
+@dataclass(slots=True)
+class Round:
+    """One training under way."""
+
+    update: DynamicsUpdate
+    segments: list[Segment]
+    windows: Windows
+
+
+class Learner:
+    """Learns the dynamics of one robot from its ticks, within its budget, behind the gate."""
+
+    def __init__(
+        self,
+        specification: RobotSpecification,
+        settings: LearnerSettings,
+        registry: Registry,
+        ledger: Ledger,
+        model: WorldModel,
+        rehearsal: Windows | None,
+        seed: int,
+        clock: Clock,
+    ):
+        """Begin, or go on where the registry and the ledger end.
+
+        Args:
+            specification: the robot.
+            settings: thresholds.
+            registry: where versions are kept; an empty one gets `model` as its first version.
+            ledger: where samples are accounted for.
+            model: the pretrained model.
+            rehearsal: windows from simulation; None trains without and cannot bound forgetting.
+            seed: of the training batches.
+            clock: ns of the robot's clock.
+
+        Raises:
+            UserError: the registry began with another pretrained model, or a version in it was damaged.
+        """
+        self.settings = settings
+        self.registry = registry
+        self.ledger = ledger
+        self.buffer = SegmentBuffer(specification, ledger, clock, settings.future_tolerance_s)
+        self._fresh_ticks = settings.fresh_adapt_s * specification.rate_hz
+        self._rehearsal = rehearsal
+        self._forgetting = (
+            None
+            if rehearsal is None
+            else Forgetting(
+                rehearsal.select(slice(settings.rehearsal_probe)), model, settings.gate.forgetting
+            )
+        )
+        self._seed = seed
+        self._events: list[Event] = []
+        self._round: Round | None = None
+        self._last_loss: float | None = None
+        self._told_spent = {split for split in Split if ledger.spent(split)}
+        self.incumbent = _first_version(registry, model)
+        self._incumbent_model = registry.load(self.incumbent)[0]
+        self._judging = self._unfinished_judging()
+
+    def feed(self, tick: Tick) -> None:
+        """Take one tick. Quick, except for one short write to disk per segment.
+
+        Raises:
+            sqlite3.Error: the disk is full or fails; the segment's ticks are lost, all else is whole.
+        """
+        stored = len(self.ledger.records.segments)
+        try:
+            self.buffer.offer(tick)
+        except BudgetSpent:
+            self.buffer.refused["budget spent"] += 1
+        for segment in self.ledger.records.segments[stored:]:
+            detail = {"segment": segment.number, "split": segment.split.value, "ticks": segment.ticks}
+            self._tell("segment_stored", detail)
+            if self.ledger.spent(segment.split) and segment.split not in self._told_spent:
+                self._told_spent.add(segment.split)
+                self._tell("budget_spent", {"split": segment.split.value}, "warning")
+
+    @property
+    def idle(self) -> bool:
+        """Whether `work` has nothing to do until more ticks come."""
+        if self._judging is not None:
+            return self._judging.waiting
+        return self._round is None and not self._enough_for_a_round()
+
+    def work(self) -> list[Event]:
+        """Do one bounded piece of training or judging, and tell what happened since the last call.
+
+        Raises:
+            OSError, sqlite3.Error: the disk is full or fails. The piece is lost, but nothing else;
+                call again once there is room.
+        """
+        self._follow_registry()
+        if self._judging is not None:
+            self._judge(self._judging)
+        elif self._round is not None:
+            self._train(self._round)
+        elif self._enough_for_a_round():
+            self._begin_round()
+        events, self._events = self._events, []
+        return events
+
+    def status(self) -> dict[str, Any]:
+        """Where the learner stands, as JSON."""
+        judging, records = self._judging, self.ledger.records
+        return {
+            "incumbent": self.incumbent,
+            "budget": {
+                split.value: {"used": records.used(split), "remaining": records.remaining(split)}
+                for split in Split
+            },
+            "segments": len(records.segments),
+            "refused": dict(self.buffer.refused),
+            "training_step": None if self._round is None else self._round.update.taken,
+            "loss": self._last_loss,
+            "candidates": len(records.trainings),
+            "candidate": None if judging is None else judging.training.version,
+            "gate": None if judging is None else judging.evidence(),
+        }
+
+    def _enough_for_a_round(self) -> bool:
+        if self.ledger.spent(Split.GATE):
+            return False
+        trainings = self.ledger.records.trainings
+        since = trainings[-1].entry if trainings else 0
+        segments = self.ledger.segments(Split.ADAPT)
+        return sum(segment.ticks for segment in segments if segment.stored > since) >= self._fresh_ticks
+
+    def _begin_round(self) -> None:
+        segments = self.ledger.segments(Split.ADAPT)
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + len(self.ledger.records.trainings))
+        update = DynamicsUpdate(
+            self.settings.update, copy.deepcopy(self._incumbent_model), self._rehearsal, generator
+        )
+        self._round = Round(update, segments, self.buffer.windows(segments))
+
+    def _train(self, current: Round) -> None:
+        for _ in range(self.settings.steps_at_once):
+            if current.update.done:
+                self._freeze(current)
+                return
+            loss = current.update.step(current.windows)
+            self._last_loss = self._last_loss if loss is None else loss
+
+    def _freeze(self, current: Round) -> None:
+        """Make the result a version, known to the ledger before anybody can load it."""
+        self._round = None
+        model = current.update.finish()
+        version = content_hash(model.state_dict())
+        training = self.ledger.record_training(version, self.incumbent, current.segments)
+        lineage = {
+            "segments": [segment.number for segment in current.segments],
+            "windows": len(current.windows),
+            "settings": self.settings.update.model_dump(),
+            "seed": self._seed,
+            "last_loss": self._last_loss,
+            "steps_skipped": current.update.skipped,
+        }
+        self.registry.add(model, self.incumbent, lineage)
+        self._judging = self._judging_of(training, model)
+        self._tell("candidate_made", {"version": version, "parent": self.incumbent, **lineage})
+
+    def _judge(self, judging: Judging) -> None:
+        version = judging.training.version
+        segment = judging.judge_next()
+        decision = judging.decide()
+        if segment is not None:
+            detail = {"version": version, "segment": segment.number, "decision": decision.kind}
+            self._tell("gate_decision", {**detail, **decision.evidence})
+        if decision.kind == "admit":
+            self.registry.admit(version, decision.evidence, decision.reason)
+            self.incumbent, self._incumbent_model = version, judging.candidate
+            self._judging = None
+            self._tell("admitted", {"version": version, "reason": decision.reason, **decision.evidence})
+        elif decision.kind == "reject":
+            self._reject(judging, decision)
+
+    def _reject(self, judging: Judging, decision: Decision) -> None:
+        version = judging.training.version
+        self.registry.reject(version, decision.evidence, decision.reason)
+        self._judging = None
+        self._tell("rejected", {"version": version, "reason": decision.reason, **decision.evidence})
+
+    def _follow_registry(self) -> None:
+        """Take over a rollback; what was trained or judged against the old incumbent is given up."""
+        current = self.registry.current()
+        if current is None or current == self.incumbent:
+            return
+        self._incumbent_model = self.registry.load(current)[0]
+        self._tell("incumbent_changed", {"version": current, "from": self.incumbent}, "warning")
+        self.incumbent = current
+        self._round = None
+        if self._judging is not None:
+            self._reject(
+                self._judging, Decision("reject", "the incumbent was changed", self._judging.evidence())
+            )
+
+    def _judging_of(self, training: Training, model: WorldModel) -> Judging:
+        return Judging(
+            self.settings.gate,
+            self.ledger,
+            self.buffer,
+            training,
+            model,
+            self._incumbent_model,
+            self._forgetting,
+        )
+
+    def _unfinished_judging(self) -> Judging | None:
+        """The candidate that the end of the last run has interrupted."""
+        if not self.ledger.records.trainings:
+            return None
+        training = self.ledger.records.trainings[-1]
+        known = training.version in self.registry.versions()
+        decided = bool(self.registry.decisions(training.version))
+        if not known or decided or training.parent != self.incumbent:
+            return None
+        return self._judging_of(training, self.registry.load(training.version)[0])
+
+    def _tell(self, kind: str, detail: Mapping[str, Any], severity: Severity = "info") -> None:
+        self._events.append(Event(kind, dict(detail), severity))
+
+
+def _first_version(registry: Registry, model: WorldModel) -> str:
+    """The version that is admitted now; in an empty registry the pretrained model becomes the first.
+
+    Raises:
+        UserError: the registry began with another model.
+    """
+    current = registry.current()
+    if current is None:
+        card = registry.add(model, parent=None, lineage={"source": "pretrained"})
+        registry.admit(card.version, {}, "pretrained in simulation")
+        return card.version
+    first = registry.decisions()[0].version
+    if content_hash(model.state_dict()) != first:
+        raise UserError(
+            f"{registry.folder}: began with version {first}, not with the checkpoint given now:"
+            " give that checkpoint, or begin a new store"
+        )
+    return current

@@ -1,0 +1,151 @@
+"""What the entries of a budget ledger add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from adapt.learning.journal import Entry
+from adapt.learning.segment import Segment
+from adapt.learning.splits import Split, SplitPlan
+from adapt.robot.specification import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A segment that was given its split before its first tick came."""
+
+    number: int
+    draw: int
+    split: Split
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A version was made from its parent with these segments."""
+
+    version: str
+    parent: str
+    segments: tuple[int, ...]
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A version was compared with the incumbent on one segment; errors are relative to the scaling."""
+
+    version: str
+    incumbent: str
+    segment: int
+    candidate_error: float
+    incumbent_error: float
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The sealed audit split was read."""
+
+    why: str
+    segments: tuple[int, ...]
+    entry: int
+
+
+class Records:
+    """The ledger's facts as objects; every list is in the order of the facts."""
+
+    def __init__(self, opened: Entry):
+        terms = opened.body
+        self.robot: str = terms["robot"]
+        self.schema_hash: str = terms["schema_hash"]
+        self.window_ticks: int = terms["window_ticks"]
+        self.period_ns = round(1e9 / terms["rate_hz"])
+        self.budget = Budget.model_validate(terms["budget"])
+        self.plan = SplitPlan(self.budget, terms["rate_hz"], terms["seed"])
+        self.assignments: list[Assignment] = []
+        self.segments: list[Segment] = []
+        self.trainings: list[Training] = []
+        self.judgements: list[Judgement] = []
+        self.openings: list[Opening] = []
+
+    def apply(self, entry: Entry) -> None:
+        """Add one fact.
+
+        Raises:
+            KeyError, ValueError, TypeError: the entry is not one that a ledger writes.
+        """
+        body: dict[str, Any] = entry.body
+        if entry.kind == "assigned":
+            split = Split(body["split"])
+            self.assignments.append(Assignment(body["segment"], body["draw"], split, entry.number))
+        elif entry.kind == "stored":
+            assignment = self.assignments[body["segment"]]
+            self.segments.append(
+                Segment(
+                    number=body["segment"],
+                    split=assignment.split,
+                    assigned=assignment.entry,
+                    stored=entry.number,
+                    first_index=body["first_index"],
+                    last_index=body["last_index"],
+                    first_stamp_ns=body["first_stamp_ns"],
+                    last_stamp_ns=body["last_stamp_ns"],
+                    content=body["content"],
+                )
+            )
+        elif entry.kind == "trained":
+            self.trainings.append(
+                Training(body["version"], body["parent"], tuple(body["segments"]), entry.number)
+            )
+        elif entry.kind == "judged":
+            self.judgements.append(
+                Judgement(
+                    body["version"],
+                    body["incumbent"],
+                    body["segment"],
+                    body["candidate_error"],
+                    body["incumbent_error"],
+                    entry.number,
+                )
+            )
+        elif entry.kind == "audit_opened":
+            self.openings.append(Opening(body["why"], tuple(body["segments"]), entry.number))
+        else:
+            raise ValueError(f"unknown kind of entry '{entry.kind}'")
+
+    @property
+    def pending(self) -> Assignment | None:
+        """The segment that has its split and not yet its ticks."""
+        return self.assignments[-1] if len(self.assignments) > len(self.segments) else None
+
+    def used(self, split: Split) -> int:
+        """Ticks spent on a split."""
+        return sum(segment.ticks for segment in self.segments if segment.split is split)
+
+    def remaining(self, split: Split) -> int:
+        """Ticks that a split has left."""
+        return self.plan.ticks[split] - self.used(split)
+
+    def spent(self, split: Split) -> bool:
+        """Whether not even one more segment fits."""
+        return self.remaining(split) < self.plan.segment_ticks
+
+    def next_draw(self) -> tuple[int, Split] | None:
+        """The next place of the plan whose split is not spent; None when all are."""
+        if all(self.spent(split) for split in Split):
+            return None
+        draw = self.assignments[-1].draw + 1 if self.assignments else 0
+        while self.spent(self.plan.draw(draw)):
+            draw += 1
+        return draw, self.plan.draw(draw)
+
+    def trained_on(self, version: str) -> set[int]:
+        """Segments that made a version or any of its ancestors."""
+        made = {training.version: training for training in self.trainings}
+        segments: set[int] = set()
+        while version in made:
+            training = made.pop(version)
+            segments.update(training.segments)
+            version = training.parent
+        return segments

@@ -1,0 +1,144 @@
+"""Supervised updates of the dynamics on real windows; everything else of the model is frozen.
+
+As in SimDist (arXiv 2603.15759) the dynamics go on with their pretraining loss on real data. With
+little data they would forget the rest, so each batch holds windows from simulation (rehearsal), and
+the weights are pulled back to the parent's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from adapt.model.windows import Windows
+from adapt.model.world_model import WorldModel
+from adapt.settings import Settings
+
+
+class UpdateSettings(Settings):
+    """How one candidate is trained."""
+
+    method: Literal["full", "output"] = "full"
+    """Which weights change: all of the dynamics, or only their last linear map."""
+    steps: int = Field(default=300, gt=0)
+    batch: int = Field(default=64, gt=0)
+    rehearsal_share: float = Field(default=0.5, ge=0, lt=1)
+    """Part of each batch that comes from simulation."""
+    learning_rate: float = Field(default=5e-4, gt=0)
+    """Of the first step; it falls to zero, linearly, with the last."""
+    pull: float = Field(default=1.0, ge=0)
+    """Each step moves the weights towards the parent's by this times the learning rate."""
+    gradient_norm: float = Field(default=1.0, gt=0)
+
+
+LARGEST_ERROR = 1e6
+Weights = dict[str, nn.Parameter]
+
+
+def output_weights(model: WorldModel) -> Weights:
+    """The last linear map of the dynamics."""
+    return {
+        name: weight
+        for name, weight in model.dynamics_parameters().items()
+        if name.startswith("dynamics.output.")
+    }
+
+
+METHODS: dict[str, Callable[[WorldModel], Weights]] = {
+    "full": WorldModel.dynamics_parameters,
+    "output": output_weights,
+}
+"""Which weights a method may change."""
+
+
+class DynamicsUpdate:
+    """Trains `model` in place. The same generator state and windows give the same weights.
+
+    Attributes:
+        taken: steps so far.
+        skipped: steps that changed nothing, since their loss or gradient was not finite.
+    """
+
+    def __init__(
+        self,
+        settings: UpdateSettings,
+        model: WorldModel,
+        rehearsal: Windows | None,
+        generator: torch.Generator,
+    ):
+        """`model` starts as its parent; `rehearsal` comes from simulation, None for none."""
+        self.settings = settings
+        self.model = model.train()
+        self.taken = 0
+        self.skipped = 0
+        self._generator = generator
+        self._rehearsal = None if rehearsal is None else without_commands(rehearsal)
+        self._weights = METHODS[settings.method](model)
+        model.requires_grad_(False)
+        for weight in self._weights.values():
+            weight.requires_grad_(True)
+        self._parent = [weight.detach().clone() for weight in self._weights.values()]
+        self._optimiser = torch.optim.AdamW(
+            self._weights.values(), lr=settings.learning_rate, weight_decay=0.0
+        )
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps were taken."""
+        return self.taken >= self.settings.steps
+
+    def step(self, windows: Windows) -> float | None:
+        """One step on a batch of real windows; gives their loss, or None where the step was skipped."""
+        weights = list(self._weights.values())
+        rate = self.settings.learning_rate * (1.0 - self.taken / self.settings.steps)
+        self._optimiser.param_groups[0]["lr"] = rate
+        self.taken += 1
+        batch, real = self._batch(windows)
+        losses = self.model.dynamics_loss(batch)
+        self._optimiser.zero_grad()
+        losses.mean().backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(weights, self.settings.gradient_norm)
+        if not (torch.isfinite(norm) and torch.isfinite(losses).all()):
+            self.skipped += 1
+            return None
+        self._optimiser.step()
+        with torch.no_grad():
+            for weight, parent in zip(weights, self._parent, strict=True):
+                weight.lerp_(parent, rate * self.settings.pull)
+        return float(losses[:real].mean().detach())
+
+    def finish(self) -> WorldModel:
+        """The trained model, in evaluation mode."""
+        return self.model.requires_grad_(False).eval()
+
+    def _batch(self, windows: Windows) -> tuple[Windows, int]:
+        size = self.settings.batch
+        rehearsed = round(size * self.settings.rehearsal_share) if self._rehearsal is not None else 0
+        parts = [self._draw(without_commands(windows), size - rehearsed)]
+        if self._rehearsal is not None and rehearsed:
+            parts.append(self._draw(self._rehearsal, rehearsed))
+        return Windows.join(parts), size - rehearsed
+
+    def _draw(self, windows: Windows, count: int) -> Windows:
+        return windows.select(torch.randint(len(windows), (count,), generator=self._generator))
+
+
+def without_commands(windows: Windows) -> Windows:
+    """The same windows without commands, which dynamics do not read."""
+    return Windows(windows.observation, windows.action, windows.command[..., :0])
+
+
+@torch.no_grad()
+def forecast_error(model: WorldModel, windows: Windows) -> float:
+    """Open-loop error: RMS over windows, horizon and observations, each in units of its usual change.
+
+    It is always finite: what is not, or is larger, counts as LARGEST_ERROR.
+    """
+    error = model.forecast(windows) - windows.observation[:, model.history + 1 :]
+    scaled = float((error / model.scaling.change_deviation).square().mean().sqrt())
+    return min(scaled, LARGEST_ERROR) if math.isfinite(scaled) else LARGEST_ERROR

@@ -1,0 +1,122 @@
+"""Proof, from the records alone, that no sample was used for what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from adapt.errors import UserError
+from adapt.learning.journal import Entry, Journal
+from adapt.learning.records import Records
+from adapt.learning.segment import content_of, decode_ticks
+from adapt.learning.splits import Split
+
+
+def verify_ledger(path: Path) -> list[str]:
+    """Read a ledger file and give everything that is wrong with it; an empty list is a proof.
+
+    It holds when the chain of hashes is whole, every split is the one that the plan draws, no split
+    is overspent, no tick or guard gap lies in two splits, every stored segment still has the ticks
+    that were stored, versions were trained on adapt segments only, and judged only on gate segments
+    that began after they were made and that neither they nor an ancestor were trained on.
+
+    Raises:
+        UserError: `path` is no ledger.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file: give the ledger of a store")
+    journal = Journal(path)
+    try:
+        records, problems = _replay(journal)
+        if records is None:
+            return problems
+        problems += _split_problems(records)
+        problems += _use_problems(records)
+        problems += _content_problems(records, journal)
+        return problems
+    finally:
+        journal.close()
+
+
+def _replay(journal: Journal) -> tuple[Records | None, list[str]]:
+    """The records up to the first entry that cannot be right, and what was wrong."""
+    records: Records | None = None
+    problems: list[str] = []
+    try:
+        for entry in journal.entries():
+            if records is None:
+                records = Records(entry)
+                continue
+            problems += _plan_problems(records, entry)
+            records.apply(entry)
+    except UserError as error:
+        problems.append(str(error))
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        problems.append(f"an entry is not one that a ledger writes: {error!r}")
+    return records, problems
+
+
+def _plan_problems(records: Records, entry: Entry) -> Iterator[str]:
+    if entry.kind == "assigned":
+        due = records.next_draw()
+        if due is None or (entry.body["draw"], entry.body["split"]) != (due[0], due[1].value):
+            yield f"entry {entry.number}: segment {entry.body['segment']} has another split than was drawn"
+        if records.pending is not None:
+            yield f"entry {entry.number}: assigned while segment {records.pending.number} was still empty"
+    elif entry.kind == "stored" and (
+        records.pending is None or records.pending.number != entry.body["segment"]
+    ):
+        yield f"entry {entry.number}: segment {entry.body['segment']} was stored twice or never assigned"
+
+
+def _split_problems(records: Records) -> Iterator[str]:
+    for split in Split:
+        if records.remaining(split) < 0:
+            yield f"split {split.value} is overspent by {-records.remaining(split)} ticks"
+    ordered = sorted(records.segments, key=lambda segment: segment.first_stamp_ns)
+    for before, after in pairwise(ordered):
+        gap_ns = after.first_stamp_ns - before.last_stamp_ns
+        if gap_ns <= 0:
+            yield f"segments {before.number} and {after.number} share ticks"
+        elif before.split is not after.split and gap_ns <= records.plan.guard_ns:
+            yield f"segments {before.number} and {after.number} of two splits lie within the guard time"
+
+
+def _use_problems(records: Records) -> Iterator[str]:
+    segments = {segment.number: segment for segment in records.segments}
+    made: dict[str, int] = {}
+    for training in records.trainings:
+        made.setdefault(training.version, training.entry)
+        for number in training.segments:
+            segment = segments.get(number)
+            if segment is None or segment.split is not Split.ADAPT:
+                yield f"version {training.version} was trained on segment {number}, which is not of adapt"
+    judged: set[tuple[str, int]] = set()
+    for judgement in records.judgements:
+        version, segment = judgement.version, segments.get(judgement.segment)
+        where = f"version {version} was judged on segment {judgement.segment}"
+        if segment is None or segment.split is not Split.GATE:
+            yield f"{where}, which is not of gate"
+        elif judgement.segment in records.trained_on(version):
+            yield f"{where}, which it or an ancestor was trained on"
+        elif version not in made or segment.assigned < made[version]:
+            yield f"{where}, which began before the version was made"
+        if (version, judgement.segment) in judged:
+            yield f"{where} twice"
+        judged.add((version, judgement.segment))
+
+
+def _content_problems(records: Records, journal: Journal) -> Iterator[str]:
+    for segment in records.segments:
+        data = journal.attachment(segment.stored)
+        if data is None or content_of(data) != segment.content:
+            yield f"the ticks of segment {segment.number} are missing or altered"
+            continue
+        stamps = decode_ticks(data).stamp_ns
+        if (len(stamps), stamps[0], stamps[-1]) != (
+            segment.ticks,
+            segment.first_stamp_ns,
+            segment.last_stamp_ns,
+        ):
+            yield f"segment {segment.number} holds other ticks than it says"
