@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,9 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from adapt.errors import UserError
-from adapt.robot.specification import MessageField
 from adapt.safety.machine import RefusedError, State
 from adapt.safety.supervisor import Supervisor
+from adapt.stream.decode import message_stamp, read_field
 from ros_nodes.base import (
     LATCHED,
     RELIABLE,
@@ -33,7 +32,6 @@ from ros_nodes.base import (
     message_class,
     robot_of,
     run,
-    to_nanoseconds,
     to_stamp,
 )
 
@@ -112,7 +110,7 @@ class SafetyNode(Node):
     def _on_proposal(self, message: JointTrajectory) -> None:
         with self._changed:
             points = _points_in_order(message, self._robot.action.entries)
-            stamp_ns = to_nanoseconds(message.header.stamp)
+            stamp_ns = message_stamp(message) or 0
             self._supervisor.propose(points, stamp_ns, self._clock_ns(), self._now())
             self._step()
             self._changed.notify()
@@ -123,9 +121,15 @@ class SafetyNode(Node):
         def take(message: Any) -> None:
             with self._changed:
                 now_ns = self._now()
+                # A driver that does not stamp is taken at its arrival.
+                stamp_ns = message_stamp(message) or self._clock_ns()
                 for name, channel in channels:
-                    values = read_field(message, channel)
-                    self._supervisor.measurement(name, values, to_nanoseconds(message.header.stamp), now_ns)
+                    try:
+                        values = read_field(message, channel)
+                    except UserError as error:
+                        self.get_logger().error(str(error), throttle_duration_sec=5.0)
+                        values = np.empty(0)
+                    self._supervisor.measurement(name, values, stamp_ns, now_ns)
                 self._step()
 
         return take
@@ -195,15 +199,6 @@ class SafetyNode(Node):
         if changes_state:
             self._states.publish(String(data=kind.removeprefix("safety_")))
             self.get_logger().info(f"{detail['from']} -> {kind.removeprefix('safety_')}: {detail['reason']}")
-
-
-def read_field(message: Any, field: MessageField) -> FloatArray:
-    """The entries of `field` in its order; of other length where the message lacks one."""
-    values = np.asarray(attrgetter(field.field)(message), dtype=np.float64)
-    names = list(getattr(message, "name", field.names))
-    if values.size != len(names) or not set(field.names) <= set(names):
-        return np.empty(0)
-    return values[[names.index(name) for name in field.names]]
 
 
 def _points_in_order(message: JointTrajectory, entries: tuple[str, ...]) -> list[FloatArray]:
