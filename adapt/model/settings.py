@@ -15,7 +15,7 @@ class ModelSettings(Settings):
     encoder_hidden: int = Field(default=128, gt=0)
     layers: int = Field(default=2, gt=0)
     heads: int = Field(default=4, gt=0)
-    feed_forward: int = Field(default=256, gt=0)
+    feed_forward: int = Field(default=128, gt=0)
     linear_rank: int = Field(default=96, gt=0)
     """Rank of the linear part of the dynamics."""
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from adapt.errors import UserError
-from adapt.model.attention import Decoder, KeysValues
+from adapt.model.attention import Decoder
 from adapt.model.dynamics import Dynamics, Memory
 from adapt.model.scaling import Scaling
 from adapt.model.settings import ModelSettings
@@ -36,14 +36,14 @@ class Context:
     Attributes:
         now: shape (B, O), the current observation.
         latent: shape (B, latent), its encoding.
+        tokens: shape (B, H + 1, latent), one a tick.
         dynamics: what the dynamics keep of them.
-        policy: keys and values for the policy.
     """
 
     now: Tensor
     latent: Tensor
+    tokens: Tensor
     dynamics: Memory
-    policy: list[KeysValues]
 
 
 class WorldModel(nn.Module):
@@ -98,14 +98,12 @@ class WorldModel(nn.Module):
         """
         now = observation[:, -1]
         latents = self.encode(observation, now)
-        tokens = self.observation_token(latents) + self.time_code
         scaled = self.scaling.action(action, now)
-        past = self.action_token(scaled) + self.time_code[:-1]
-        context = torch.cat([tokens, past], dim=1)
+        # One token a tick: the latent and the action that led to it; nothing led to the first.
+        led = torch.nn.functional.pad(self.action_token(scaled), (0, 0, 1, 0))
+        context = self.observation_token(latents) + led + self.time_code
         changes = latents[:, :-1, : self.observation_size]
-        return Context(
-            now, latents[:, -1], self.dynamics.read(context, changes, scaled), self.policy.read(context)
-        )
+        return Context(now, latents[:, -1], context, self.dynamics.read(context, changes, scaled))
 
     def predict(self, context: Context, action: Tensor) -> Tensor:
         """Latents after each action.
@@ -137,7 +135,9 @@ class WorldModel(nn.Module):
         Returns:
             shape (B, T, A), in the robot file's units; not limited.
         """
-        scaled: Tensor = self.policy(self.scaling.command(command, context.now), context.policy)
+        scaled: Tensor = self.policy(
+            self.scaling.command(command, context.now), self.policy.read(context.tokens)
+        )
         return self.scaling.unscale_action(scaled, context.now)
 
     def forecast(self, windows: Windows) -> Tensor:

@@ -79,6 +79,15 @@ class Planner:
         predicted = self._model.observation(self._model.predict(context, best[None]), context.now)[0]
         return Plan(best, predicted, values[1], values[0], not_finite)
 
+    @torch.no_grad()
+    def policy_plan(self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor) -> Plan:
+        """The policy's own plan, without a search. Arguments as for `plan`."""
+        context = self._model.read(observation[None], action[None])
+        actions = self._within(self._model.propose(context, command[None])[0], sent)
+        value = float(self._returns(context, actions[None], action[-1], command)[0])
+        predicted = self._model.observation(self._model.predict(context, actions[None]), context.now)[0]
+        return Plan(actions, predicted, value, value, 0)
+
     def _search(
         self, context: Context, starts: Tensor, before: Tensor, sent: Tensor, command: Tensor
     ) -> tuple[Tensor, tuple[float, float], int]:

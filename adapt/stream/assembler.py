@@ -125,14 +125,23 @@ class TickAssembler:
         specification = self._specification
         for key, channel in specification.channels.items():
             if channel.topic == topic:
-                self._take(self._channels[key], topic, stamp, read_field(message, channel))
+                self.feed_measurement(key, stamp, read_field(message, channel))
         if topic == specification.action.topic:
             entries = specification.action.entries
-            self._take(self._applied, topic, stamp, read_field(message, specification.action, entries))
+            self.feed_applied(stamp, read_field(message, specification.action, entries))
         if topic == specification.task.command.topic:
             self.reference.feed(message, receive_ns)
         if topic == PROPOSAL_TOPIC:
             self.feed_proposal(stamp, _first_point(message, specification), message.header.frame_id)
+
+    def feed_measurement(self, channel: str, stamp_ns: int, values: FloatArray) -> None:
+        """Take what a channel measured at an instant, in the order of its names."""
+        topic = self._specification.channels[channel].topic
+        self._take(self._channels[channel], topic, stamp_ns, values)
+
+    def feed_applied(self, stamp_ns: int, action: FloatArray) -> None:
+        """Take what the robot was told at an instant."""
+        self._take(self._applied, self._specification.action.topic, stamp_ns, action)
 
     def feed_proposal(self, stamp_ns: int, action: FloatArray, version: str) -> None:
         """Take what the planner proposed at an instant."""

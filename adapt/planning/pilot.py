@@ -1,0 +1,153 @@
+"""The pilot: what to propose for the next tick, and what to fall back on when there is no plan."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from adapt.errors import UserError
+from adapt.model.world_model import WorldModel
+from adapt.planning.planner import Planner
+from adapt.planning.settings import PlannerSettings
+from adapt.robot.specification import RobotSpecification
+from adapt.stream.tick import BoolArray, FloatArray, Tick
+
+Controller = Literal["planner", "policy", "direct", "none"]
+"""Who drives: MPPI over the model, the policy's plan as it is, the reference as it is, or nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Actions for the coming ticks.
+
+    Attributes:
+        actions: shape (P, A), the first one for the next tick.
+        source: planner, policy, direct, or tail (the rest of an older plan).
+        predicted: shape (P + 1, O), what the model expects at the ends of the tick under way and of
+            those of `actions`; None where no model was asked.
+    """
+
+    actions: FloatArray
+    source: str
+    predicted: FloatArray | None
+
+
+class Pilot:
+    """Keeps the last ticks, and turns the newest observation into a proposal for the next tick."""
+
+    def __init__(
+        self,
+        specification: RobotSpecification,
+        model: WorldModel,
+        settings: PlannerSettings,
+        seed: int,
+        controller: Controller = "planner",
+    ):
+        self._specification = specification
+        self._model = model
+        self._settings = settings
+        self._planner = Planner(specification, model, settings, torch.Generator().manual_seed(seed))
+        self._ticks: deque[Tick] = deque(maxlen=specification.history_ticks)
+        self._tail: FloatArray | None = None
+        self._tail_age = 0
+        self.controller: Controller = controller
+        self.counts: Counter[str] = Counter()
+        """Proposals by source, and reasons for which there was no fresh one."""
+        if self.direct_index is None and controller == "direct":
+            raise UserError(
+                f"robot '{specification.name}': controller 'direct' needs an action that targets the "
+                "channel that the command tracks"
+            )
+
+    @property
+    def direct_index(self) -> list[int] | None:
+        """For each action the command entry that can be sent as it is; None where there is none."""
+        action, command = self._specification.action_anchor, self._specification.command_anchor
+        if -1 in action or not set(action) <= set(command):
+            return None
+        return [command.index(anchor) for anchor in action]
+
+    def record(self, tick: Tick) -> None:
+        """Take a tick that is complete; a gap in the numbers begins a new history."""
+        if self._ticks and tick.index != self._ticks[-1].index + 1:
+            self.reset()
+        if tick.complete:
+            self._ticks.append(tick)
+        else:
+            self._ticks.clear()
+
+    def reset(self) -> None:
+        """Forget history and plan, after a pause or a jump of the clock."""
+        self._ticks.clear()
+        self._planner.reset()
+        self._tail = None
+
+    def decide(
+        self,
+        observation: FloatArray,
+        valid: BoolArray,
+        commands: FloatArray,
+        ahead: FloatArray,
+        sent: FloatArray,
+    ) -> Proposal | None:
+        """Propose the action of the next tick.
+
+        Args:
+            observation: shape (O,), of the tick under way.
+            valid: shape (O,).
+            commands: shape (T, C), the reference of the ticks after the one under way.
+            ahead: shape (T, C), the reference at the instants at which the actions leave.
+            sent: shape (A,), the action of the tick under way; NaN if unknown.
+
+        Returns:
+            None where nothing can be proposed; the safety node then falls back.
+        """
+        if self.controller == "none" or not np.isfinite(commands).all():
+            self.counts["no reference"] += self.controller != "none"
+            return None
+        if self.controller == "direct":
+            return self._direct(ahead)
+        if not valid.all():
+            return self._older("measurement not valid")
+        known = len(self._ticks) == self._specification.history_ticks and np.isfinite(sent).all()
+        if not known:
+            self.counts["history too short"] += 1
+            return self._direct(ahead) if self.direct_index is not None else self._older("no history")
+        return self._modelled(observation, commands, sent)
+
+    def _modelled(self, observation: FloatArray, commands: FloatArray, sent: FloatArray) -> Proposal | None:
+        past = np.stack([tick.observation for tick in self._ticks] + [observation])
+        applied = np.stack([tick.applied for tick in self._ticks])
+        arguments = [torch.from_numpy(each).float() for each in (past, applied, sent, commands)]
+        plan = (
+            self._planner.plan(*arguments)
+            if self.controller == "planner"
+            else self._planner.policy_plan(*arguments)
+        )
+        self.counts["samples not finite"] += plan.not_finite
+        actions = plan.actions[1:].double().numpy()
+        if not np.isfinite(actions).all():
+            self._planner.reset()
+            return self._older("plan not finite")
+        self._tail, self._tail_age = actions[1:], 0
+        self.counts[self.controller] += 1
+        return Proposal(actions, self.controller, plan.predicted.double().numpy())
+
+    def _direct(self, ahead: FloatArray) -> Proposal:
+        index = self.direct_index
+        assert index is not None
+        self.counts["direct"] += 1
+        return Proposal(ahead[:, index], "direct", None)
+
+    def _older(self, reason: str) -> Proposal | None:
+        self.counts[reason] += 1
+        if self._tail is None or len(self._tail) == 0 or self._tail_age >= self._settings.oldest_tail_ticks:
+            self._tail = None
+            return None
+        actions, self._tail, self._tail_age = self._tail, self._tail[1:], self._tail_age + 1
+        self.counts["tail"] += 1
+        return Proposal(actions, "tail", None)
