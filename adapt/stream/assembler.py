@@ -59,6 +59,10 @@ class Signal:
         share = (stamp_ns - before[0]) / (after[0] - before[0])
         return before[1] + share * (after[1] - before[1]), after[0] - before[0] <= max_age_ns
 
+    def latest(self) -> FloatArray:
+        """The newest sample; NaN if there is none."""
+        return self._samples[-1][1] if self._samples else np.full(self._size, np.nan)
+
     def held(self, start_ns: int, end_ns: int) -> FloatArray:
         """The newest sample within an interval; NaN if there is none."""
         for stamp, values in reversed(self._samples):
@@ -163,6 +167,10 @@ class TickAssembler:
         sampled = tick_ns - round(self._specification.sampling_delay_s * 1e9)
         steps = np.round(np.arange(ahead + 1) * self._specification.period_s * 1e9).astype(np.int64)
         return self.reference.at(sampled + steps)
+
+    def latest_applied(self) -> FloatArray:
+        """The newest action that the robot was told, shape (A,); NaN where none is known."""
+        return self._applied.latest()
 
     def assemble(self, index: int, tick_ns: int) -> Tick:
         """Make the tick of the period that began at `tick_ns`, once that period is over."""

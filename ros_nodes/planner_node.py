@@ -1,0 +1,274 @@
+"""The planner: sensor messages become ticks, and ticks become proposals, on the beat of its own thread."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from builtin_interfaces.msg import Duration
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.time import Time
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout, String
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from adapt.errors import UserError
+from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
+from adapt.model.world_model import WorldModel
+from adapt.planning.pilot import Pilot, Proposal
+from adapt.planning.settings import PlannerSettings
+from adapt.planning.timing import Timing
+from adapt.registry.registry import Registry
+from adapt.stream.assembler import PROPOSAL_TOPIC, TickAssembler
+from adapt.stream.tick import FloatArray, Tick
+from adapt.stream.tick_message import TICK_TOPIC, tick_data, tick_layout
+from ros_nodes.base import (
+    LATCHED,
+    RELIABLE,
+    SENSOR,
+    EventPublisher,
+    declare_parameters,
+    message_class,
+    robot_of,
+    run,
+    to_stamp,
+)
+
+DEFAULTS = {
+    "robot": "",
+    "checkpoint": "",
+    "store": "",
+    "controller": "planner",
+    "version": "",
+    "seed": 0,
+    "threads": 1,
+    "samples": PlannerSettings().samples,
+    "iterations": PlannerSettings().iterations,
+}
+CONTROLLERS = ("planner", "policy", "direct", "none")
+LOST_BEAT = 5
+"""A beat that is this many periods off was lost (a pause, a jump of the clock) and begins anew."""
+
+
+class PlannerNode(LifecycleNode):
+    """Subscribes when configured, drives when active.
+
+    Parameters that may change while it runs: `controller`, and `version` (empty to follow what the
+    learner's gate admits, or the name of a version to be kept to).
+    """
+
+    def __init__(self) -> None:
+        super().__init__("planner")
+        self._parameters = declare_parameters(self, DEFAULTS)
+        self._specification = robot_of(self._parameters)
+        self._period_ns = round(self._specification.period_s * 1e9)
+        self._lock = threading.Lock()
+        self._leave = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._swap: tuple[WorldModel, str] | None = None
+        self._admitted = ""
+        self._version = ""
+        self._timing = Timing(self._period_ns)
+        self._events = EventPublisher(self)
+        self._proposals = self.create_publisher(JointTrajectory, PROPOSAL_TOPIC, RELIABLE)
+        self._ticks = self.create_publisher(Float64MultiArray, TICK_TOPIC, RELIABLE)
+        self._versions = self.create_publisher(String, "/adapt/model_version", LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        torch.set_num_threads(self._parameters["threads"])
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model and listen to the robot."""
+        try:
+            self._configure()
+        except UserError as error:
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin the beat."""
+        self._leave.clear()
+        self._thread = threading.Thread(target=self._drive, name="beat", daemon=True)
+        self._thread.start()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End the beat."""
+        self.stop()
+        return super().on_deactivate(state)
+
+    def stop(self) -> None:
+        """End the control thread after the tick under way."""
+        self._leave.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _configure(self) -> None:
+        specification, given = self._specification, self._parameters
+        path = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
+        self._model, card = load_checkpoint(path, specification)
+        self._pretrained, self._checkpoint = card.version, path
+        settings = PlannerSettings(samples=given["samples"], iterations=given["iterations"])
+        self._assembler = TickAssembler(specification)
+        self._pilot = Pilot(specification, self._model, settings, given["seed"])
+        refusal = self._apply({"controller": given["controller"], "version": given["version"]})
+        if refusal:
+            raise UserError(refusal)
+        if self._swap is None:
+            self._announce(card.version)
+        self.add_on_set_parameters_callback(self._on_parameters)
+        for topic, type_name in self._assembler.topics.items():
+            quality = SENSOR
+            if topic == specification.action.topic:
+                quality = RELIABLE
+            if topic == specification.task.command.topic:
+                quality = LATCHED
+            self.create_subscription(message_class(type_name), topic, self._feeder(topic), quality)
+        self.create_subscription(String, "/adapt/admitted_version", self._on_admitted, LATCHED)
+        self.create_timer(1.0, self._diagnose)
+
+    def _feeder(self, topic: str) -> Callable[[object], None]:
+        def feed(message: object) -> None:
+            with self._lock:
+                try:
+                    self._assembler.feed(topic, message, self._now())
+                except UserError as error:
+                    self.get_logger().error(str(error), throttle_duration_sec=5.0)
+
+        return feed
+
+    def _on_admitted(self, message: String) -> None:
+        self._admitted = message.data
+        if not self.get_parameter("version").value:
+            refusal = self._apply({"version": ""})
+            if refusal:
+                self.get_logger().error(refusal)
+
+    def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        reason = self._apply({parameter.name: parameter.value for parameter in parameters})
+        return SetParametersResult(successful=not reason, reason=reason)
+
+    def _apply(self, changes: dict[str, object]) -> str:
+        """Take over changed parameters; gives the reason where one is refused."""
+        for name, value in changes.items():
+            if name == "controller":
+                if value not in CONTROLLERS:
+                    return f"parameter 'controller': '{value}' is none of {', '.join(CONTROLLERS)}"
+                if value == "direct" and self._pilot.direct_index is None:
+                    return "parameter 'controller': this robot's command cannot be sent to it as it is"
+                self._pilot.controller = value
+            elif name == "version":
+                try:
+                    self._prepare(str(value) or self._admitted or self._pretrained)
+                except UserError as error:
+                    return f"parameter 'version': {error}"
+            else:
+                return f"parameter '{name}' cannot change while the node runs"
+        return ""
+
+    def _prepare(self, version: str) -> None:
+        """Read a version's weights; the control thread takes them over between two ticks."""
+        if version == self._pretrained:
+            self._swap = load_checkpoint(self._checkpoint, self._specification)[0], version
+        elif self._parameters["store"]:
+            registry = Registry(Path(self._parameters["store"]), self._specification, self._now)
+            self._swap = registry.load(version)[0], version
+            registry.close()
+        else:
+            raise UserError(f"version {version}: no 'store' was given to look in")
+
+    def _drive(self) -> None:
+        due_ns, index = self._now() + self._period_ns, 0
+        proposal: Proposal | None = None
+        while not self._leave.is_set():
+            self.get_clock().sleep_until(Time(nanoseconds=due_ns, clock_type=self.get_clock().clock_type))
+            now_ns = self._now()
+            if abs(now_ns - due_ns) > LOST_BEAT * self._period_ns:
+                self._events.publish("beat_lost", "warning", {"by_ms": (now_ns - due_ns) * 1e-6})
+                self._timing.skipped(max(0, (now_ns - due_ns) // self._period_ns))
+                self._pilot.reset()
+                due_ns, index, proposal = now_ns + self._period_ns, index + LOST_BEAT, None
+                continue
+            self._timing.woke(due_ns, now_ns)
+            if proposal is not None:
+                self._propose(proposal)
+            proposal = self._tick(index, due_ns, None if proposal is None else proposal.actions[0])
+            ended_ns = self._now()
+            self._timing.planned(ended_ns - now_ns)
+            late = max(0, (ended_ns - due_ns) // self._period_ns)
+            if late:
+                self._timing.skipped(late)
+                proposal = None if late > 1 or proposal is None else proposal
+            index, due_ns = index + 1 + max(0, late - 1), due_ns + (1 + max(0, late - 1)) * self._period_ns
+
+    def _tick(self, index: int, tick_ns: int, proposed: FloatArray | None) -> Proposal | None:
+        """Finish the tick before, and plan the action of the tick after the one that begins."""
+        specification = self._specification
+        if self._swap is not None:
+            (model, version), self._swap = self._swap, None
+            self._model.load_state_dict(model.state_dict())
+            self._announce(version)
+        with self._lock:
+            finished = self._assembler.assemble(index - 1, tick_ns - self._period_ns)
+            observation, valid = self._assembler.observe(tick_ns)
+            commands = self._assembler.commands(tick_ns, specification.horizon_ticks)[1:]
+            steps = self._period_ns * np.arange(1, specification.horizon_ticks + 1)
+            ahead = self._assembler.reference.at(tick_ns + steps)
+            sent = self._assembler.latest_applied() if proposed is None else proposed
+        self._pilot.record(finished)
+        self._publish_tick(finished)
+        return self._pilot.decide(observation, valid, commands, ahead, sent)
+
+    def _propose(self, proposal: Proposal) -> None:
+        now_ns = self._now()
+        message = JointTrajectory(joint_names=list(self._specification.action.entries))
+        message.header.stamp = to_stamp(now_ns)
+        message.header.frame_id = self._version
+        for number, action in enumerate(proposal.actions):
+            seconds, rest = divmod(number * self._period_ns, 1_000_000_000)
+            after = Duration(sec=seconds, nanosec=rest)
+            message.points.append(JointTrajectoryPoint(positions=action.tolist(), time_from_start=after))
+        self._proposals.publish(message)
+        with self._lock:
+            self._assembler.feed_proposal(now_ns, proposal.actions[0], self._version)
+
+    def _publish_tick(self, tick: Tick) -> None:
+        dimensions = [MultiArrayDimension(label=label, size=size) for label, size in tick_layout(tick)]
+        self._ticks.publish(Float64MultiArray(layout=MultiArrayLayout(dim=dimensions), data=tick_data(tick)))
+
+    def _announce(self, version: str) -> None:
+        self._version = version
+        self._versions.publish(String(data=version))
+        self._events.publish("version_drives", detail={"version": version})
+
+    def _diagnose(self) -> None:
+        values: dict[str, object] = dict(self._timing.summary())
+        values |= {"version": self._version, "controller": self._pilot.controller}
+        values |= {f"count/{key}": count for key, count in sorted(self._pilot.counts.items())}
+        values |= {f"refused/{key}": count for key, count in sorted(self._assembler.refused.items())}
+        status = DiagnosticStatus(name="planner", hardware_id=self._specification.name)
+        status.level = DiagnosticStatus.WARN if self._timing.missed else DiagnosticStatus.OK
+        status.message = f"{values['controller']}, {self._timing.missed} deadlines missed"
+        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        report = DiagnosticArray(status=[status])
+        report.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(report)
+
+    def _now(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the planner node."""
+    return run(PlannerNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
