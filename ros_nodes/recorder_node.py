@@ -1,0 +1,118 @@
+"""The recorder: hears everything undecoded, and writes incident bags when something goes wrong."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from adapt.bags.recorder import Outcome, Recorder, RecorderSettings, recorded_topics
+from adapt.bags.trigger import CaptureSettings
+from adapt.errors import UserError
+from ros_nodes.base import EventPublisher, declare_parameters, robot_of, run
+from ros_nodes.raw_topics import message_class, qos_profile
+
+STEP_S = 0.1
+PARAMETERS: dict[str, Any] = {
+    "robot": "",
+    "store": "runs",
+    "before_s": 10.0,
+    "after_s": 5.0,
+    "longest_s": 60.0,
+    "cool_down_s": 10.0,
+    "ring_s": 70.0,
+    "ring_mb": 256.0,
+    "continuous": False,
+    "trigger_kinds": ["fallback", "drift", "fall"],
+}
+
+
+class RecorderNode(Node):
+    """Subscribes to the robot's topics and ours.
+
+    Service: /recorder/trigger (std_srvs/Trigger) begins an incident now.
+    Events: `incident` with the path, once it is written; `recording_failed`; `messages_dropped`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        parameters = declare_parameters(self, PARAMETERS)
+        specification = robot_of(parameters)
+        self._recorder = Recorder(
+            specification,
+            Path(parameters["store"]),
+            _settings(parameters),
+            lambda: int(self.get_clock().now().nanoseconds),
+        )
+        self._events = EventPublisher(self)
+        self._dropped = 0
+        for topic, (type_name, qos) in recorded_topics(specification).items():
+            receive = partial(self._recorder.receive, topic)
+            self.create_subscription(
+                message_class(topic, type_name), topic, receive, qos_profile(qos), raw=True
+            )
+        self.create_service(Trigger, "/recorder/trigger", self._trigger)
+        # Steady, since simulated time may stand still while an incident waits to be written.
+        self.create_timer(STEP_S, self._step, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def stop(self) -> None:
+        """Write what is open and say so."""
+        self._tell(self._recorder.close())
+
+    def _trigger(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._recorder.trigger("operator", "info")
+        response.message = (
+            "an incident is being recorded" if response.success else "still cooling down: try later"
+        )
+        return response
+
+    def _step(self) -> None:
+        self._tell(self._recorder.step())
+        dropped = self._recorder.dropped
+        if sum(dropped.values()) > self._dropped:
+            self._dropped = sum(dropped.values())
+            detail = {"topics": dropped, "cure": "raise ring_mb or lower ring_s"}
+            self._events.publish("messages_dropped", "warning", detail, minimum_interval_s=10.0)
+
+    def _tell(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            if outcome.incident is None:
+                detail = {"error": outcome.error}
+                self._events.publish("recording_failed", "warning", detail, minimum_interval_s=10.0)
+                continue
+            card = outcome.incident.card
+            detail = {
+                "id": card.id,
+                "path": str(outcome.incident.folder),
+                "trigger": card.trigger,
+                "messages": sum(card.messages.values()),
+            }
+            self._events.publish("incident", "info", detail)
+
+
+def _settings(parameters: dict[str, Any]) -> RecorderSettings:
+    capture = {key: parameters[key] for key in CaptureSettings.model_fields}
+    rest = {key: parameters[key] for key in RecorderSettings.model_fields if key != "capture"}
+    if parameters["longest_s"] > parameters["ring_s"]:
+        raise UserError("parameter 'longest_s' of node 'recorder' is longer than 'ring_s': raise ring_s")
+    try:
+        return RecorderSettings(capture=CaptureSettings(**capture), **rest)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"parameter '{key}' of node 'recorder': {first['msg']}") from error
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the recorder."""
+    return run(RecorderNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

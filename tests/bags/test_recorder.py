@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from joint_bags import START_NS, text
+
+from adapt.bags.incident import list_incidents
+from adapt.bags.reader import Bag, bag_info, read_bag
+from adapt.bags.recorder import (
+    EVENT_TOPIC,
+    STRING,
+    VERSION_TOPIC,
+    Recorder,
+    RecorderSettings,
+    recorded_topics,
+)
+from adapt.bags.topic import standard_types
+from adapt.bags.trigger import CaptureSettings
+from adapt.errors import UserError
+from adapt.robot.load import load_robot
+
+SO101 = load_robot("so101")
+CAPTURE = CaptureSettings(before_s=2, after_s=1, longest_s=5, cool_down_s=1)
+
+
+class Clock:
+    now_ns = START_NS
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+def string(data: str) -> bytes:
+    return bytes(standard_types().serialize_cdr(text(data), STRING))
+
+
+def event(kind: str, severity: str = "info", **detail: object) -> bytes:
+    content = {"stamp_ns": 0, "node": "safety", "kind": kind, "severity": severity, "detail": detail}
+    return string(json.dumps(content))
+
+
+def recorder_in(store: Path, clock: Clock, **settings: object) -> Recorder:
+    return Recorder(SO101, store, RecorderSettings.model_validate({"capture": CAPTURE, **settings}), clock)
+
+
+def receive(recorder: Recorder, clock: Clock, first: int, last: int) -> None:
+    """Numbered messages every 10 ms, each with its number as data, and the recorder's step."""
+    for number in range(first, last):
+        clock.now_ns = START_NS + number * 10_000_000
+        recorder.receive("/joint_states", number.to_bytes(8, "little"))
+        recorder.step()
+
+
+def numbers_in(bag: Path) -> list[int]:
+    with Bag(bag) as opened:
+        return [int.from_bytes(message.data, "little") for message in opened.raw(["/joint_states"])]
+
+
+def test_an_error_event_keeps_the_seconds_around_it(tmp_path: Path) -> None:
+    clock = Clock()
+    recorder = recorder_in(tmp_path, clock)
+    recorder.receive(VERSION_TOPIC, string("pretrained"))
+    recorder.receive(EVENT_TOPIC, event("budget", adapt=17))
+    receive(recorder, clock, 1, 500)
+    recorder.receive(EVENT_TOPIC, event("servo_fault", "error", joint="gripper"))
+    recorder.receive(EVENT_TOPIC, event("harmless", "warning"))
+    receive(recorder, clock, 500, 1000)
+    outcomes = recorder.close()
+    incident = list_incidents(tmp_path)[0]
+    assert len(list_incidents(tmp_path)) == 1 and all(outcome.error == "" for outcome in outcomes)
+    assert numbers_in(incident.bag) == list(range(299, 600))
+    assert [message.data for _, _, _, message in read_bag(incident.bag, [VERSION_TOPIC])] == ["pretrained"]
+    card = incident.card
+    assert (card.trigger, card.severity, card.versions, card.budget) == (
+        "servo_fault",
+        "error",
+        ("pretrained",),
+        {"adapt": 17},
+    )
+    assert card.triggers[0].detail == {"node": "safety", "joint": "gripper"}
+
+
+def test_events_of_the_kinds_asked_for_begin_an_incident(tmp_path: Path) -> None:
+    clock = Clock()
+    recorder = recorder_in(tmp_path, clock, trigger_kinds=["drift"])
+    receive(recorder, clock, 0, 10)
+    recorder.receive(EVENT_TOPIC, event("drift"))
+    assert [outcome.incident.card.trigger for outcome in recorder.close() if outcome.incident] == ["drift"]
+
+
+@pytest.mark.parametrize("data", ["", "{", "[1]", "{}", '{"kind": "x", "severity": "bad", "detail": {}}'])
+def test_what_is_no_event_does_no_harm(tmp_path: Path, data: str) -> None:
+    recorder = recorder_in(tmp_path, Clock())
+    recorder.receive(EVENT_TOPIC, string(data))
+    recorder.receive(EVENT_TOPIC, b"\x00\x01\x00\x00\xff")
+    assert recorder.close() == [] and list_incidents(tmp_path) == []
+
+
+def test_continuous_recording_keeps_everything(tmp_path: Path) -> None:
+    clock = Clock()
+    recorder = recorder_in(tmp_path, clock, continuous=True, ring_mb=0.01)
+    receive(recorder, clock, 0, 300)
+    assert recorder.trigger("operator", "info")
+    receive(recorder, clock, 300, 600)
+    recorder.close()
+    recording = next((tmp_path / "recordings").iterdir())
+    assert numbers_in(recording) == list(range(600))
+    assert bag_info(recording).topic("/reference").transient_local
+    assert sum(list_incidents(tmp_path)[0].card.dropped.values()) > 0
+
+
+def test_a_store_that_cannot_be_written_is_told_and_survived(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file where the folder should be")
+    clock = Clock()
+    recorder = recorder_in(tmp_path / "store", clock)
+    receive(recorder, clock, 0, 10)
+    recorder.trigger("operator", "info")
+    outcomes = recorder.close()
+    assert len(outcomes) == 1 and outcomes[0].incident is None and "store" in outcomes[0].error
+
+
+def test_an_unknown_type_in_the_robot_file_is_named(tmp_path: Path) -> None:
+    action = SO101.action.model_copy(update={"type": "my_msgs/msg/Servo"})
+    with pytest.raises(UserError, match=r"/joint_commands.*my_msgs/msg/Servo"):
+        Recorder(SO101.model_copy(update={"action": action}), tmp_path, RecorderSettings(), Clock())
+
+
+def test_the_reference_is_recorded_as_latched() -> None:
+    topics = recorded_topics(SO101)
+    assert topics["/reference"][1].transient_local and not topics["/joint_states"][1].reliable
