@@ -224,7 +224,10 @@ class PlannerNode(LifecycleNode):
             sent = self._assembler.latest_applied() if proposed is None else proposed
         self._pilot.record(finished)
         self._publish_tick(finished)
-        return self._pilot.decide(observation, valid, commands, ahead, sent)
+        proposal = self._pilot.decide(observation, valid, commands, ahead, sent)
+        if self._pilot.surprised:
+            self._events.publish("prediction_error", "error", {"version": self._version}, stamp_ns=tick_ns)
+        return proposal
 
     def _propose(self, proposal: Proposal) -> None:
         now_ns = self._now()
@@ -245,6 +248,7 @@ class PlannerNode(LifecycleNode):
 
     def _announce(self, version: str) -> None:
         self._version = version
+        self._pilot.surprise.reset()
         self._versions.publish(String(data=version))
         self._events.publish("version_drives", detail={"version": version})
 

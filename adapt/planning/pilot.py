@@ -13,8 +13,12 @@ from adapt.errors import UserError
 from adapt.model.world_model import WorldModel
 from adapt.planning.planner import Planner
 from adapt.planning.settings import PlannerSettings
+from adapt.planning.surprise import Surprise, SurpriseSettings
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.tick import BoolArray, FloatArray, Tick
+
+EXPECTED_TICKS = 2
+"""Predictions are checked so far ahead: the last tick for which the actions were fixed when they were made."""
 
 Controller = Literal["planner", "policy", "direct", "none"]
 """Who drives: MPPI over the model, the policy's plan as it is, the reference as it is, or nobody."""
@@ -54,6 +58,10 @@ class Pilot:
         self._ticks: deque[Tick] = deque(maxlen=specification.history_ticks)
         self._tail: FloatArray | None = None
         self._tail_age = 0
+        self._expected: deque[FloatArray] = deque(maxlen=EXPECTED_TICKS)
+        self.surprise = Surprise(SurpriseSettings())
+        self.surprised = False
+        """Whether, at this tick, predictions were found to have become wrong."""
         self.controller: Controller = controller
         self.counts: Counter[str] = Counter()
         """Proposals by source, and reasons for which there was no fresh one."""
@@ -85,6 +93,7 @@ class Pilot:
         self._ticks.clear()
         self._planner.reset()
         self._tail = None
+        self._expected.clear()
 
     def decide(
         self,
@@ -106,6 +115,22 @@ class Pilot:
         Returns:
             None where nothing can be proposed; the safety node then falls back.
         """
+        self.surprised = bool(valid.all()) and self._compare(observation)
+        proposal = self._choose(observation, valid, commands, ahead, sent)
+        if proposal is None or proposal.predicted is None:
+            self._expected.clear()
+        else:
+            self._expected.append(proposal.predicted[EXPECTED_TICKS - 1])
+        return proposal
+
+    def _choose(
+        self,
+        observation: FloatArray,
+        valid: BoolArray,
+        commands: FloatArray,
+        ahead: FloatArray,
+        sent: FloatArray,
+    ) -> Proposal | None:
         if self.controller == "none" or not np.isfinite(commands).all():
             self.counts["no reference"] += self.controller != "none"
             return None
@@ -118,6 +143,12 @@ class Pilot:
             self.counts["history too short"] += 1
             return self._direct(ahead) if self.direct_index is not None else self._older("no history")
         return self._modelled(observation, commands, sent)
+
+    def _compare(self, observation: FloatArray) -> bool:
+        if len(self._expected) < EXPECTED_TICKS:
+            return False
+        scale = self._model.scaling.change_deviation.double().numpy()
+        return self.surprise.observe(self._expected[0], observation, scale)
 
     def _modelled(self, observation: FloatArray, commands: FloatArray, sent: FloatArray) -> Proposal | None:
         past = np.stack([tick.observation for tick in self._ticks] + [observation])

@@ -1,0 +1,66 @@
+"""Is the robot still the one that the model knows? A sequential test on predicted against seen."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from pydantic import Field
+
+from adapt.settings import Settings
+from adapt.stream.tick import FloatArray
+
+
+class SurpriseSettings(Settings):
+    """When predictions count as wrong."""
+
+    baseline_ticks: int = Field(default=125, gt=1)
+    """Ticks over which the usual error is learned, after every start and every new version."""
+    allowance: float = Field(default=1.0, gt=0)
+    """An error must exceed the usual one by this many of its standard deviations to count at all."""
+    threshold: float = Field(default=25.0, gt=0)
+    """Accumulated excess at which the test speaks, in standard deviations."""
+    largest_step: float = Field(default=5.0, gt=0)
+    """One tick counts for no more than this, so that a single outlier is no alarm."""
+
+
+class Surprise:
+    """A cumulative sum over the excess of the prediction error (Page, Biometrika 1954).
+
+    The error of a tick is the root mean square, over the observation, of what came minus what was
+    expected some ticks before, in logarithm, since prediction errors are skewed and differ by robot.
+    """
+
+    def __init__(self, settings: SurpriseSettings):
+        self._settings = settings
+        self._baseline: deque[float] = deque(maxlen=settings.baseline_ticks)
+        self.statistic = 0.0
+
+    def reset(self) -> None:
+        """Learn the usual error anew."""
+        self._baseline.clear()
+        self.statistic = 0.0
+
+    def observe(self, predicted: FloatArray, seen: FloatArray, scale: FloatArray) -> bool:
+        """Compare one observation with its prediction.
+
+        Args:
+            predicted: shape (O,).
+            seen: shape (O,).
+            scale: shape (O,), size of an ordinary change of each entry.
+
+        Returns:
+            True at the tick at which the test decides that predictions have become wrong; it then
+            begins anew, so that a lasting change is told again after each new decision.
+        """
+        error = float(np.log(np.sqrt(np.mean(((seen - predicted) / scale) ** 2)) + 1e-3))
+        if len(self._baseline) < self._settings.baseline_ticks:
+            self._baseline.append(error)
+            return False
+        usual, spread = float(np.mean(self._baseline)), float(np.std(self._baseline)) + 1e-6
+        excess = min((error - usual) / spread - self._settings.allowance, self._settings.largest_step)
+        self.statistic = max(0.0, self.statistic + excess)
+        if self.statistic < self._settings.threshold:
+            return False
+        self.statistic = 0.0
+        return True
