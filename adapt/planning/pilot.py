@@ -18,7 +18,7 @@ from adapt.robot.specification import RobotSpecification
 from adapt.stream.tick import BoolArray, FloatArray, Tick
 
 EXPECTED_TICKS = 2
-"""Predictions are checked so far ahead: the last tick for which the actions were fixed when they were made."""
+"""Predictions are checked so far ahead: until then the actions were fixed when they were made."""
 
 Controller = Literal["planner", "policy", "direct", "none"]
 """Who drives: MPPI over the model, the policy's plan as it is, the reference as it is, or nobody."""
