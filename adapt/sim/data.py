@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +72,7 @@ class Dataset:
                 return Dataset(**{each.name: content[each.name] for each in fields(Dataset)})
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, KeyError, OSError, BadZipFile) as error:
             raise UserError(f"{path}: not a data set: {error}; generate it again") from error
 
 

@@ -98,8 +98,7 @@ def fit(
     problem = _Problem(spec, start, logs)
 
     def residuals(x: FloatArray) -> FloatArray:
-        values = problem.residuals(x[None])[0]
-        return values
+        return np.asarray(problem.residuals(x[None])[0])
 
     def jacobian(x: FloatArray) -> FloatArray:
         if progress is not None:
@@ -243,4 +242,4 @@ def _held(log: ArmLog, delay: float, step_s: float, steps: int) -> FloatArray:
     )
     before = np.minimum(edges - log.time_s[0], 0.0)[:, None] * log.command[0]
     integral = np.stack([np.interp(edges, times, column) for column in covered.T], axis=1) + before
-    return np.diff(integral, axis=0) / step_s
+    return np.asarray(np.diff(integral, axis=0) / step_s)

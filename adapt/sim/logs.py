@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def read_logs(spec: RobotSpecification, folder: Path) -> list[ArmLog]:
                     content["u"].astype(np.float64),
                     content["q"].astype(np.float64),
                 )
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        except (KeyError, ValueError, OSError, BadZipFile) as error:
             raise UserError(f"{path}: not a log with t_us_ctrl, u and q: {error}") from error
         shape = (len(log.time_s), spec.action_size)
         if log.command.shape != shape or log.position.shape != shape:

@@ -45,10 +45,19 @@ class ReferencePath:
         generator: np.random.Generator,
         settings: ReferenceSettings | None = None,
     ) -> None:
+        """Draw a path.
+
+        Raises:
+            ValueError: `start` is outside the position limits.
+        """
         settings = settings or ReferenceSettings()
         self._knots: list[FloatArray] = []
         self._values: list[FloatArray] = []
         for joint, limits in enumerate(spec.action.limits.values()):
+            if not limits.position[0] <= start[joint] <= limits.position[1]:
+                raise ValueError(
+                    f"start: {start[joint]:g} rad is outside {limits.position} for joint {joint}"
+                )
             low, high = limits.position[0] + settings.margin, limits.position[1] - settings.margin
             velocity = min(settings.velocity, limits.velocity)
             acceleration = min(settings.acceleration, limits.acceleration)

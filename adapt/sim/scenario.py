@@ -115,6 +115,17 @@ class Scenario(Settings):
         # Events were validated with the scenario; validating them again here would not end.
         return Scenario.model_validate(content).model_copy(update={"events": self.events})
 
+    def check_joints(self, count: int) -> None:
+        """Refuse lists that have not one number for each of `count` joints.
+
+        Raises:
+            ValueError: naming the field.
+        """
+        for name in PER_JOINT:
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != count:
+                raise ValueError(f"key '{name}': {len(value)} numbers for {count} joints")
+
 
 PER_JOINT = (
     "stiffness",
@@ -151,7 +162,8 @@ def load_scenario(robot: RobotSpecification, name: str) -> Scenario:
         if base.base is not None:
             raise UserError(f"{path}: key 'base': {base_path} has a base itself: name '{base.base}' instead")
         scenario = base.model_copy(update={key: getattr(scenario, key) for key in scenario.model_fields_set})
-    for key, value in scenario:
-        if key in PER_JOINT and isinstance(value, tuple) and len(value) != robot.action_size:
-            raise UserError(f"{path}: key '{key}': {len(value)} numbers for {robot.action_size} joints")
+    try:
+        scenario.check_joints(robot.action_size)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
     return scenario

@@ -109,10 +109,13 @@ class StandIn:
         try:
             self._change({field: value})
         except ValueError as error:
-            raise UserError(f"stand-in: cannot set '{field}' to {value}: {error}") from error
+            reason = " ".join(str(error).split())
+            raise UserError(f"stand-in: cannot set '{field}' to {value}: {reason}") from error
 
     def _change(self, values: dict[str, Any]) -> None:
-        self._scenario = self._scenario.changed(values)
+        changed = self._scenario.changed(values)
+        changed.check_joints(len(self._wanted))
+        self._scenario = changed
         self._hardware.configure([self._scenario])
 
 

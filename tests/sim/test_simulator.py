@@ -14,7 +14,7 @@ POSE = np.array([0.0, 0.2, 0.5, 0.0, 0.0, 0.5])
 STEP_S = 0.0025
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     wanted=st.floats(-2, 2),
     acceleration=st.floats(15, 1000),
@@ -26,7 +26,7 @@ def test_a_profile_keeps_its_limits_and_arrives_without_overshoot(
 ) -> None:
     point, rate = np.array([start]), np.zeros(1)
     limits = np.array([acceleration]), np.array([velocity])
-    for _ in range(4000):
+    for _ in range(3000):
         before = rate
         point, rate = profile_step(point, rate, np.array([wanted]), *limits, STEP_S)
         assert abs(rate[0]) <= velocity + 1e-9
