@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from adapt.model.attention import Decoder, KeysValues
 from adapt.model.settings import ModelSettings
@@ -17,11 +18,11 @@ class Memory:
 
     Attributes:
         attention: keys and values of the context, by layer.
-        past: shape (B, rank), what the linear part makes of the history.
+        response: shape (B, horizon, O), where the history alone leads, by the linear part.
     """
 
     attention: list[KeysValues]
-    past: Tensor
+    response: Tensor
 
 
 class Dynamics(nn.Module):
@@ -29,7 +30,10 @@ class Dynamics(nn.Module):
 
     Near its working point a servo is close to linear: on the real SO-101 an autoregression alone
     comes within a factor of two of the best, and a transformer alone needs many times the data to
-    find it. Together they are better than either. Its rank is bounded, for robots with many entries.
+    find it. Together they are better than either.
+
+    The linear part is the free response to the history, of bounded rank for robots with many entries,
+    plus the plan's actions convolved with an impulse response.
     """
 
     def __init__(self, settings: ModelSettings, observations: int, actions: int, history: int, horizon: int):
@@ -37,10 +41,9 @@ class Dynamics(nn.Module):
         self.observations = observations
         self.horizon = horizon
         self.transformer = Decoder(settings, actions, settings.latent, horizon)
-        rank = settings.linear_rank
-        self.from_past = nn.Linear(history * (observations + actions), rank, bias=False)
-        self.from_plan = nn.Linear(horizon * actions, rank, bias=False)
-        self.linear = nn.Linear(rank, horizon * observations)
+        self.from_past = nn.Linear(history * (observations + actions), settings.linear_rank, bias=False)
+        self.free_response = nn.Linear(settings.linear_rank, horizon * observations)
+        self.impulse_response = nn.Parameter(torch.zeros(observations, actions, horizon))
 
     def read(self, context: Tensor, changes: Tensor, actions: Tensor) -> Memory:
         """Read histories.
@@ -51,19 +54,22 @@ class Dynamics(nn.Module):
             actions: shape (B, H, A), scaled.
         """
         past = torch.cat([changes.flatten(1), actions.flatten(1)], dim=-1)
-        return Memory(self.transformer.read(context), self.from_past(past))
+        response = self.free_response(self.from_past(past))
+        return Memory(
+            self.transformer.read(context), response.unflatten(-1, (self.horizon, self.observations))
+        )
 
     def forward(self, actions: Tensor, memory: Memory) -> Tensor:
         """Change of the latents since now. Shapes (B * N, T, A) to (B * N, T, latent).
 
-        T may be shorter than the horizon. The linear part sees the whole plan; for a shorter one the
-        last action is held.
+        T may be shorter than the horizon; change i depends on actions up to i only.
         """
         steps = actions.shape[1]
-        plan = torch.cat([actions, actions[:, -1:].expand(-1, self.horizon - steps, -1)], dim=1)
-        plans = actions.shape[0] // memory.past.shape[0]
-        hidden = memory.past.repeat_interleave(plans, dim=0) + self.from_plan(plan.flatten(1))
-        linear = self.linear(hidden).unflatten(-1, (self.horizon, self.observations))[:, :steps]
+        plans = actions.shape[0] // memory.response.shape[0]
+        free = memory.response[:, :steps].repeat_interleave(plans, dim=0)
+        padded = functional.pad(actions.transpose(1, 2), (self.horizon - 1, 0))
+        # Convolution in torch is correlation: turned round, the kernel's last entry acts at once.
+        forced = functional.conv1d(padded, self.impulse_response.flip(-1)).transpose(1, 2)
         change: Tensor = self.transformer(actions, memory.attention)
-        observed = change[..., : self.observations] + linear
+        observed = change[..., : self.observations] + free + forced
         return torch.cat([observed, change[..., self.observations :]], dim=-1)
