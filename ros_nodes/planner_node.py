@@ -20,6 +20,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from adapt.errors import UserError
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
+from adapt.model.device import choose_device
 from adapt.model.world_model import WorldModel
 from adapt.planning.pilot import Pilot, Proposal
 from adapt.planning.settings import PlannerSettings
@@ -46,6 +47,7 @@ DEFAULTS = {
     "store": "",
     "controller": "planner",
     "version": "",
+    "device": "cpu",
     "seed": 0,
     "threads": 1,
     "samples": PlannerSettings().samples,
@@ -113,7 +115,9 @@ class PlannerNode(LifecycleNode):
     def _configure(self) -> None:
         specification, given = self._specification, self._parameters
         path = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
+        device = choose_device(given["device"])
         self._model, card = load_checkpoint(path, specification)
+        self._model.to(device)
         self._pretrained, self._checkpoint = card.version, path
         settings = PlannerSettings(samples=given["samples"], iterations=given["iterations"])
         self._assembler = TickAssembler(specification)

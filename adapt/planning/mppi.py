@@ -24,7 +24,7 @@ def knot_noise(samples: int, knots: int, ticks: int, scale: Tensor, generator: t
     Returns:
         shape (N, T, A).
     """
-    drawn = torch.randn(samples, scale.shape[0], knots, generator=generator)
+    drawn = torch.randn(samples, scale.shape[0], knots, generator=generator, device=generator.device)
     smooth = torch.nn.functional.interpolate(drawn, size=ticks, mode="linear", align_corners=True)
     return smooth.transpose(1, 2) * scale
 

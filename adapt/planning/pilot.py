@@ -54,7 +54,9 @@ class Pilot:
         self._specification = specification
         self._model = model
         self._settings = settings
-        self._planner = Planner(specification, model, settings, torch.Generator().manual_seed(seed))
+        self._device = next(model.parameters()).device
+        generator = torch.Generator(self._device).manual_seed(seed)
+        self._planner = Planner(specification, model, settings, generator)
         self._ticks: deque[Tick] = deque(maxlen=specification.history_ticks)
         self._tail: FloatArray | None = None
         self._tail_age = 0
@@ -147,26 +149,28 @@ class Pilot:
     def _compare(self, observation: FloatArray) -> bool:
         if len(self._expected) < EXPECTED_TICKS:
             return False
-        scale = self._model.scaling.change_deviation.double().numpy()
+        scale = self._model.scaling.change_deviation.double().cpu().numpy()
         return self.surprise.observe(self._expected[0], observation, scale)
 
     def _modelled(self, observation: FloatArray, commands: FloatArray, sent: FloatArray) -> Proposal | None:
         past = np.stack([tick.observation for tick in self._ticks] + [observation])
         applied = np.stack([tick.applied for tick in self._ticks])
-        arguments = [torch.from_numpy(each).float() for each in (past, applied, sent, commands)]
+        arguments = [
+            torch.from_numpy(each).float().to(self._device) for each in (past, applied, sent, commands)
+        ]
         plan = (
             self._planner.plan(*arguments)
             if self.controller == "planner"
             else self._planner.policy_plan(*arguments)
         )
         self.counts["samples not finite"] += plan.not_finite
-        actions = plan.actions[1:].double().numpy()
+        actions = plan.actions[1:].double().cpu().numpy()
         if not np.isfinite(actions).all():
             self._planner.reset()
             return self._older("plan not finite")
         self._tail, self._tail_age = actions[1:], 0
         self.counts[self.controller] += 1
-        return Proposal(actions, self.controller, plan.predicted.double().numpy())
+        return Proposal(actions, self.controller, plan.predicted.double().cpu().numpy())
 
     def _direct(self, ahead: FloatArray) -> Proposal:
         index = self.direct_index

@@ -46,13 +46,13 @@ class Planner:
         self._model = model
         self._settings = settings
         self._generator = generator
-        self._reward = TrackingReward(specification)
+        device = generator.device
+        self._reward = TrackingReward(specification, device)
         limits = specification.action.limits.values()
-        self._low = torch.tensor([limit.position[0] for limit in limits])
-        self._high = torch.tensor([limit.position[1] for limit in limits])
-        self._noise = torch.full(
-            (specification.action_size,), settings.noise * specification.task.tracking_scale
-        )
+        self._low = torch.tensor([limit.position[0] for limit in limits], device=device)
+        self._high = torch.tensor([limit.position[1] for limit in limits], device=device)
+        noise = settings.noise * specification.task.tracking_scale
+        self._noise = torch.full((specification.action_size,), noise, device=device)
         self._before: Tensor | None = None
 
     def reset(self) -> None:

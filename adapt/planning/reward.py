@@ -15,8 +15,8 @@ class TrackingReward:
     quadratic for small errors and linear for large ones, so that one lost joint does not drown the others.
     """
 
-    def __init__(self, specification: RobotSpecification):
-        self._tracked = torch.tensor(specification.command_anchor)
+    def __init__(self, specification: RobotSpecification, device: torch.device):
+        self._tracked = torch.tensor(specification.command_anchor, device=device)
         self._scale = specification.task.tracking_scale
         self._effort = specification.task.effort_weight
 
