@@ -31,7 +31,9 @@ def find_configuration(kind: str, name: str) -> Path:
         path = folder / kind / f"{name}.yaml"
         if path.is_file():
             return path
-    known = sorted({path.stem for folder in configuration_folders() for path in (folder / kind).glob("*.yaml")})
+    known = sorted(
+        {path.stem for folder in configuration_folders() for path in (folder / kind).glob("*.yaml")}
+    )
     raise UserError(f"configs/{kind}/{name}.yaml: no such file; there are: {', '.join(known) or 'none'}")
 
 

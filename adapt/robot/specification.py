@@ -192,7 +192,9 @@ class RobotSpecification(Settings):
             if missing:
                 raise ValueError(f"{key}: channel '{channel_name}' has no '{missing[0]}'")
             if unit != channel.unit:
-                raise ValueError(f"{key}: the unit is {unit} but channel '{channel_name}' is in {channel.unit}")
+                raise ValueError(
+                    f"{key}: the unit is {unit} but channel '{channel_name}' is in {channel.unit}"
+                )
         return self
 
     @property
@@ -256,7 +258,9 @@ class RobotSpecification(Settings):
             "history_ticks": self.history_ticks,
             "horizon_ticks": self.horizon_ticks,
             "observation": [
-                [f"{key}/{name}", channel.unit] for key, channel in self.channels.items() for name in channel.names
+                [f"{key}/{name}", channel.unit]
+                for key, channel in self.channels.items()
+                for name in channel.names
             ],
             "action": [[name, self.action.unit] for name in self.action.entries],
             "action_anchor": self.action_anchor,
