@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -18,8 +19,6 @@ import pytest
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
 rclpy = pytest.importorskip("rclpy")
-
-import itertools
 
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
@@ -117,7 +116,9 @@ def test_an_incident_holds_all_that_was_sent(node: Node, tmp_path: Path) -> None
         path = next(event["detail"]["path"] for event in events if event["kind"] == "incident")
         assert Path(path) == incident.folder and incident.card.trigger == "operator"
         numbers = [message.position[0] for *_, message in read_bag(incident.bag, ["/joint_states"])]
-        assert numbers == list(range(len(numbers))) and len(numbers) > 300
+        # The first may be sent before the recorder has found the sender.
+        assert numbers[0] < 100 and numbers[-1] > 300
+        assert numbers == list(range(int(numbers[0]), int(numbers[-1]) + 1))
         assert incident.card.versions == ("pretrained",)
 
         fault = {"stamp_ns": 0, "node": "safety", "kind": "fault", "severity": "error", "detail": {}}
@@ -187,6 +188,7 @@ def test_a_bag_is_played_with_stamps_of_now(node: Node, tmp_path: Path) -> None:
     before_ns = node.get_clock().now().nanoseconds
     process = start("player_node", f"bag:={tmp_path / 'bag'}")
     spin_until(node, lambda: any(event["kind"] == "playback_finished" for event in events))
+    spin_until(node, lambda: len(received) >= 100)
     after_ns = node.get_clock().now().nanoseconds
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors
