@@ -1,0 +1,197 @@
+"""The one table of our nodes: the launch files and `adapt up` start what stands here. Imports no ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from adapt.bags.reader import bag_info
+from adapt.errors import UserError
+from adapt.robot.load import load_robot
+
+Parameters = dict[str, Any]
+EVERY_NODE = "/**"
+"""How a ROS parameter file addresses all nodes."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to start, and with what.
+
+    Attributes:
+        robot: name or path of the robot file.
+        store: folder for versions, ledger, incidents and logs.
+        sim: start the stand-in in place of the hardware.
+        scenario: the stand-in's, by name or path; None for the one that the robot file names.
+        simulated_time: the stand-in's own time instead of the wall's, on /clock; with `sim` only.
+        bag: play this bag in place of the hardware; nothing is then driven.
+        dry_run: never arm.
+        without: names of nodes to leave out.
+        overrides: parameters by node, over those of the table; see `read_parameter_file`.
+    """
+
+    robot: str
+    store: Path
+    sim: bool = False
+    scenario: str | None = None
+    simulated_time: bool = False
+    bag: Path | None = None
+    dry_run: bool = False
+    without: frozenset[str] = frozenset()
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def drives(self) -> bool:
+        """Whether there is a robot to drive, or only a bag to learn from."""
+        return self.bag is None
+
+
+@dataclass(frozen=True)
+class NodeEntry:
+    """One node.
+
+    Attributes:
+        name: in the ROS graph, and of the executable in lib/adapt.
+        lifecycle: it has to be configured and activated.
+        wanted: whether it takes part.
+        parameters: the parameters that follow from the options; the rest has the node's defaults.
+    """
+
+    name: str
+    lifecycle: bool
+    wanted: Callable[[Options], bool]
+    parameters: Callable[[Options], Parameters]
+
+    @property
+    def module(self) -> str:
+        """What Python runs, as in `python -m ros_nodes.planner_node`."""
+        return f"ros_nodes.{self.name}_node"
+
+
+def _planner(options: Options) -> Parameters:
+    controller = {} if options.drives else {"controller": "none"}
+    return {"robot": options.robot, "store": str(options.store), **controller}
+
+
+def _common(options: Options) -> Parameters:
+    return {"robot": options.robot, "store": str(options.store)}
+
+
+def _safety(options: Options) -> Parameters:
+    return {"robot": options.robot, "dry_run": options.dry_run}
+
+
+def _stand_in(options: Options) -> Parameters:
+    return {
+        "robot": options.robot,
+        "scenario": options.scenario or "",
+        "publish_clock": options.simulated_time,
+    }
+
+
+def _player(options: Options) -> Parameters:
+    """The robot's own topics: what our nodes said when the bag was recorded is said anew."""
+    assert options.bag is not None
+    robot = load_robot(options.robot)
+    fields = [*robot.channels.values(), robot.action, robot.task.command]
+    recorded = bag_info(options.bag)
+    topics = sorted({each.topic for each in fields if recorded.topic(each.topic)})
+    if not topics:
+        raise UserError(
+            f"{options.bag}: it has no topic of robot '{robot.name}';"
+            f" look at both with: adapt doctor --robot {options.robot} --bag {options.bag}"
+        )
+    return {"bag": str(options.bag), "topics": topics}
+
+
+NODES: tuple[NodeEntry, ...] = (
+    NodeEntry("stand_in", False, lambda options: options.sim, _stand_in),
+    NodeEntry("safety", False, lambda options: options.drives, _safety),
+    NodeEntry("planner", True, lambda options: True, _planner),
+    NodeEntry("learner", False, lambda options: True, _common),
+    NodeEntry("recorder", False, lambda options: True, _common),
+    NodeEntry("player", False, lambda options: not options.drives, _player),
+)
+"""In the order in which they are started."""
+
+
+def chosen_nodes(options: Options) -> list[tuple[NodeEntry, Parameters]]:
+    """The nodes that `options` ask for, each with its parameters.
+
+    Raises:
+        UserError: the options contradict each other, name a node that there is not, or the bag does
+            not fit the robot.
+    """
+    _check(options)
+    chosen = [entry for entry in NODES if entry.wanted(options) and entry.name not in options.without]
+    everyone = options.overrides.get(EVERY_NODE, {})
+    result = []
+    for entry in chosen:
+        parameters = {} if entry.name == "stand_in" else {"use_sim_time": options.simulated_time}
+        parameters |= entry.parameters(options)
+        result.append((entry, {**parameters, **everyone, **options.overrides.get(entry.name, {})}))
+    return result
+
+
+def read_parameter_file(path: Path) -> dict[str, Parameters]:
+    """Read a ROS parameter file: node names (or /**), each with `ros__parameters`.
+
+    An unknown parameter is refused by the node that gets it, which knows what it takes.
+
+    Raises:
+        UserError: the file is missing, no YAML, of another form, or names a node that there is not.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected node names, each with 'ros__parameters'")
+    result: dict[str, Parameters] = {}
+    for key, section in content.items():
+        name = key if key == EVERY_NODE else str(key).lstrip("/")
+        if name != EVERY_NODE and name not in _names():
+            raise UserError(
+                f"{path}: key '{key}': no such node; there are: {', '.join(_names())}, {EVERY_NODE}"
+            )
+        if not isinstance(section, dict) or list(section) != ["ros__parameters"]:
+            raise UserError(f"{path}: key '{key}': expected 'ros__parameters' and nothing else below it")
+        result[name] = _flat(section["ros__parameters"] or {})
+    return result
+
+
+def parameter_text(name: str, parameters: Parameters) -> str:
+    """A ROS parameter file for one node."""
+    return yaml.safe_dump({name: {"ros__parameters": parameters}}, sort_keys=False)
+
+
+def _flat(section: Parameters, prefix: str = "") -> Parameters:
+    """Nested parameters by their full name, as ROS has them: {a: {b: 1}} is a.b = 1."""
+    flat: Parameters = {}
+    for key, value in section.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _names() -> list[str]:
+    return [entry.name for entry in NODES]
+
+
+def _check(options: Options) -> None:
+    if options.sim and options.bag is not None:
+        raise UserError("options 'sim' and 'bag': give one of the two, a stand-in or a bag")
+    for name, needs_sim in (("scenario", options.scenario), ("simulated_time", options.simulated_time)):
+        if needs_sim and not options.sim:
+            raise UserError(f"option '{name}': it is for the stand-in; give 'sim' too")
+    unknown = sorted({*options.without, *options.overrides} - {*_names(), EVERY_NODE})
+    if unknown:
+        raise UserError(f"no such node: '{unknown[0]}'; there are: {', '.join(_names())}")

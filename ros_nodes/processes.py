@@ -1,0 +1,118 @@
+"""A node's process: its log, its death told with its last words, and its end in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapt.files import write_text
+from ros_nodes.node_table import NodeEntry, Parameters, parameter_text
+
+LAST_LINES = 3
+
+
+@dataclass(frozen=True)
+class Death:
+    """A process that ended on its own.
+
+    Attributes:
+        node: its name.
+        exit_code: as Python gives it: minus the signal's number where one ended it.
+        last_lines: the end of its log.
+        log: the file with all of it.
+    """
+
+    node: str
+    exit_code: int
+    last_lines: tuple[str, ...]
+    log: Path
+
+    def __str__(self) -> str:
+        """One line."""
+        how = (
+            f"was ended by {signal.Signals(-self.exit_code).name}"
+            if self.exit_code < 0
+            else f"ended with exit code {self.exit_code}"
+        )
+        said = f": {self.last_lines[-1]}" if self.last_lines else ""
+        return f"node '{self.node}' {how}{said} (see {self.log})"
+
+
+class NodeProcess:
+    """One node in a process group of its own, so that Ctrl-C in a terminal does not reach it."""
+
+    def __init__(self, entry: NodeEntry, parameters: Parameters, logs: Path) -> None:
+        """Start it: parameters from `logs`/<node>.yaml, all that it prints to `logs`/<node>.log."""
+        self.name = entry.name
+        self.log = logs / f"{entry.name}.log"
+        parameter_file = logs / f"{entry.name}.yaml"
+        write_text(parameter_file, parameter_text(entry.name, parameters))
+        arguments = ["--params-file", str(parameter_file), "--disable-external-lib-logs"]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", entry.module, "--ros-args", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process's id, also that of its group."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def death(self) -> Death | None:
+        """How it ended, or None while it runs."""
+        code = self.exit_code
+        if code is None:
+            return None
+        return Death(self.name, code, self.last_lines(), self.log)
+
+    def last_lines(self) -> tuple[str, ...]:
+        """The end of its log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return tuple(line.strip() for line in lines if line.strip())[-LAST_LINES:]
+
+    def interrupt(self) -> None:
+        """Ask it to end."""
+        if self.exit_code is None:
+            self._process.send_signal(signal.SIGINT)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it has ended within `timeout_s`."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End it and what it started, at once."""
+        if self.exit_code is None:
+            os.killpg(self.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def end(processes: Iterable[NodeProcess], timeout_s: float) -> list[str]:
+    """Ask all to end, then kill who has not within `timeout_s`; gives the names of those killed."""
+    asked = list(processes)
+    for process in asked:
+        process.interrupt()
+    deadline = time.monotonic() + timeout_s
+    slow = [each for each in asked if not each.wait(max(0.0, deadline - time.monotonic()))]
+    for process in slow:
+        process.kill()
+    return [process.name for process in slow]

@@ -1,0 +1,209 @@
+"""The stand-in robot as a node: the topics of the hardware, in wall time or in a time of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+
+from adapt.errors import UserError
+from adapt.robot.specification import Channel, RobotSpecification
+from adapt.sim.scenario import load_scenario
+from adapt.sim.stand_in import StandIn
+from adapt.stream.tick import FloatArray
+from ros_nodes.base import RELIABLE, EventPublisher, declare_parameters, robot_of, run, to_stamp
+
+PARAMETERS: dict[str, Any] = {
+    "robot": "",
+    "scenario": "",
+    "seed": 0,
+    "pose": [0.0],
+    "rate_hz": 50.0,
+    "publish_clock": False,
+    "clock_hz": 200.0,
+    "speed": 1.0,
+}
+SIMULATED_START_NS = 1_000_000_000
+"""ROS takes a simulated time of zero for no time at all."""
+
+
+class StandInNode(Node):
+    """Publishes what the servos measure, hears what they are told.
+
+    Parameters:
+        scenario: the hidden hardware, by name or path; empty for the robot file's. Only this node has it.
+        pose: where the joints start, in rad: one number for all or one for each, moved into the limits.
+        rate_hz: measurements a second.
+        publish_clock: be the source of simulated time, on /clock with `clock_hz`, `speed` times as fast
+            as the wall. Without it, simulated time is wall time.
+    Topic: /stand_in/set (std_msgs/String) {"field": "payload_mass", "value": 0.2} changes one number of
+        the scenario. Events: `stand_in_changed`, `stand_in_refused`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("stand_in")
+        parameters = declare_parameters(self, PARAMETERS)
+        self._robot = robot_of(parameters)
+        self._channel = _measured(self._robot)
+        self._own_clock: bool = parameters["publish_clock"]
+        self._speed: float = parameters["speed"] if self._own_clock else 1.0
+        rate_hz: float = parameters["rate_hz"]
+        if not min(rate_hz, self._speed) > 0:
+            raise UserError("parameters 'rate_hz' and 'speed' of node 'stand_in': must be above 0")
+        self._beats = max(1, round(parameters["clock_hz"] / rate_hz)) if self._own_clock else 1
+        self._beat_ns = round(1e9 / rate_hz / self._beats)
+        self._start_ns = SIMULATED_START_NS if self._own_clock else int(self.get_clock().now().nanoseconds)
+        self._began_ns = time.monotonic_ns()
+        self._stand_in = StandIn(
+            self._robot,
+            load_scenario(self._robot, _scenario(parameters, self._robot)),
+            parameters["seed"],
+            self._start_ns,
+            _pose(parameters["pose"], self._robot),
+        )
+        self._lock = threading.Lock()
+        self._events = EventPublisher(self)
+        self._states = self.create_publisher(JointState, self._channel.topic, RELIABLE)
+        self._times = self.create_publisher(Clock, "/clock", RELIABLE) if self._own_clock else None
+        self.create_subscription(JointState, self._robot.action.topic, self._on_command, RELIABLE)
+        self.create_subscription(String, "/stand_in/set", self._on_set, RELIABLE)
+        self._ending = threading.Event()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="servos", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the simulation.
+
+        Raises:
+            Exception: what ended it before.
+        """
+        self._ending.set()
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _wall_ns(self) -> int:
+        """Where simulated time should be by the wall, ns."""
+        return self._start_ns + round((time.monotonic_ns() - self._began_ns) * self._speed)
+
+    def _now_ns(self) -> int:
+        """The robot's clock. Call it with the lock held."""
+        return self._stand_in.now_ns if self._own_clock else self._wall_ns()
+
+    def _run(self) -> None:
+        try:
+            self._simulate()
+        except Exception as error:  # It belongs to the main thread, which raises it in stop().
+            self._failure = error
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _simulate(self) -> None:
+        due_ns, beat = self._start_ns, 0
+        while True:
+            beats = 1
+            late_ns = self._wall_ns() - (due_ns + self._beat_ns)
+            if late_ns > 0:
+                # Wall time does not wait: beats that have passed are silent. A time of its own slows down.
+                if self._own_clock:
+                    self._began_ns += round(late_ns / self._speed)
+                else:
+                    beats += late_ns // self._beat_ns
+            due_ns, beat = due_ns + beats * self._beat_ns, beat + beats
+            if self._ending.wait(max(0.0, (due_ns - self._wall_ns()) / self._speed * 1e-9)):
+                return
+            self._step(due_ns, measure=beat % self._beats == 0)
+
+    def _step(self, to_ns: int, *, measure: bool) -> None:
+        with self._lock:
+            self._stand_in.advance(to_ns)
+            measurement = self._stand_in.measure() if measure else None
+        if self._times is not None:
+            self._times.publish(Clock(clock=to_stamp(to_ns)))
+        if measurement is None:
+            return
+        stamp_ns, position, velocity = measurement
+        message = JointState(
+            name=list(self._robot.action.entries), position=position.tolist(), velocity=velocity.tolist()
+        )
+        message.header.stamp = to_stamp(stamp_ns)
+        self._states.publish(message)
+
+    def _on_command(self, message: JointState) -> None:
+        told = dict(zip(message.name, getattr(message, self._robot.action.field), strict=False))
+        with self._lock:
+            now_ns = self._now_ns()
+            try:
+                self._stand_in.command(now_ns, np.array([told[name] for name in self._robot.action.entries]))
+            except (KeyError, ValueError) as error:
+                reason = {"topic": self._robot.action.topic, "error": str(error)}
+                self._events.publish(
+                    "stand_in_refused", "error", reason, stamp_ns=now_ns, minimum_interval_s=1.0
+                )
+
+    def _on_set(self, message: String) -> None:
+        with self._lock:
+            now_ns = self._now_ns()
+            try:
+                request = json.loads(message.data)
+                self._stand_in.set(request["field"], request["value"])
+            except (UserError, ValueError, TypeError, KeyError) as error:
+                reason = {"topic": "/stand_in/set", "error": f"{type(error).__name__}: {error}"}
+                self._events.publish("stand_in_refused", "error", reason, stamp_ns=now_ns)
+                return
+        self._events.publish("stand_in_changed", "info", request, stamp_ns=now_ns)
+
+
+def _measured(robot: RobotSpecification) -> Channel:
+    """The channel of the servos' positions.
+
+    Raises:
+        UserError: this robot is not one of servos that are told positions.
+    """
+    action = robot.action
+    channel = robot.channels.get(action.targets or "")
+    joint_state = "sensor_msgs/msg/JointState"
+    if channel is None or {action.type, channel.type} != {joint_state} or action.field != "position":
+        raise UserError(
+            f"robot '{robot.name}', key 'action': the stand-in knows servos that are told positions:"
+            f" 'targets' must name a channel, both of type {joint_state} and field 'position'"
+        )
+    return channel
+
+
+def _scenario(parameters: dict[str, Any], robot: RobotSpecification) -> str:
+    chosen = parameters["scenario"] or (robot.simulation.scenario if robot.simulation else None)
+    if not chosen:
+        raise UserError(
+            f"parameter 'scenario' of node 'stand_in' is missing, and robot '{robot.name}' has no key"
+            " 'simulation.scenario': give one of the two"
+        )
+    return str(chosen)
+
+
+def _pose(given: list[float], robot: RobotSpecification) -> FloatArray:
+    if len(given) not in (1, robot.action_size):
+        raise UserError(
+            f"parameter 'pose' of node 'stand_in': {len(given)} numbers for {robot.action_size} joints"
+        )
+    low, high = np.array([limits.position for limits in robot.action.limits.values()]).T
+    return np.clip(np.broadcast_to(np.asarray(given, dtype=np.float64), low.shape), low, high)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the stand-in."""
+    return run(StandInNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

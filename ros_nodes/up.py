@@ -1,0 +1,246 @@
+"""All nodes of one robot with one call, and without a `ros2` tool: start, watch, and end in order."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+
+from adapt.errors import UserError
+from ros_nodes.caretaker import Caretaker, domain
+from ros_nodes.live_table import Row, live_table
+from ros_nodes.node_table import Options, chosen_nodes
+from ros_nodes.processes import Death, NodeProcess, end
+
+DISCOVERY_S = 3.0
+"""Whoever runs in this domain is found within this time: 2 to 2.5 s were measured for a late joiner."""
+START_S = 30.0
+"""The longest that a node may take to appear; the learner and the planner load torch."""
+ANSWER_S = 10.0
+END_S = 5.0
+REFRESH_HZ = 4.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stack:
+    """The processes of the nodes that `options` ask for.
+
+    Use as a context manager: leaving it, in whatever way, brings the robot to rest and ends the nodes.
+
+        with Stack(Options(robot="so101", store=Path("runs"), sim=True)) as stack:
+            stack.start()
+            stack.arm()
+    """
+
+    def __init__(self, options: Options) -> None:
+        """Check the options; nothing is started yet.
+
+        Raises:
+            UserError: see `chosen_nodes`.
+        """
+        self.options = options
+        self._chosen = chosen_nodes(options)
+        self._processes: dict[str, NodeProcess] = {}
+        self._caretaker: Caretaker | None = None
+        self._told: set[str] = set()
+        self.killed: list[str] = []
+
+    def __enter__(self) -> Stack:
+        """Nothing yet; see `start`."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """See `stop`."""
+        self.stop()
+
+    @property
+    def processes(self) -> dict[str, NodeProcess]:
+        """The processes by node, in the order in which they were started."""
+        return dict(self._processes)
+
+    @property
+    def diagnostics(self) -> dict[str, dict[str, str]]:
+        """What each node last said on /diagnostics, by node and key; `state` holds its message."""
+        return {} if self._caretaker is None else dict(self._caretaker.diagnostics)
+
+    def start(self) -> None:
+        """Start all nodes, and configure and activate those with a lifecycle. Nothing moves yet.
+
+        Raises:
+            UserError: nodes of these names run in this ROS domain already, or one of ours dies, hangs
+                or fails on the way; the message names it, and says its last words.
+        """
+        with _signals_held_back(deliver=True):
+            self._caretaker = Caretaker()
+        names = [entry.name for entry, _ in self._chosen]
+        self._refuse_a_domain_in_use(self._caretaker, names)
+        logs = self.options.store / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        with _signals_held_back(deliver=True):
+            for entry, parameters in self._chosen:
+                self._processes[entry.name] = NodeProcess(entry, parameters, logs)
+        missing = self._caretaker.wait_for_nodes(names, START_S, self._refuse_deaths)
+        if missing:
+            late = sorted(missing)[0]
+            raise UserError(
+                f"node '{late}' did not appear within {START_S:g} s (see {self._processes[late].log})"
+            )
+        for entry, _ in self._chosen:
+            if entry.lifecycle:
+                self._bring_up(self._caretaker, entry.name)
+
+    def arm(self, timeout_s: float = ANSWER_S) -> None:
+        """Let the safety node send commands; tried again until `timeout_s` while it refuses.
+
+        Raises:
+            UserError: it still refuses, with its reason; or it is not there.
+        """
+        if self._caretaker is None or "safety" not in self._processes:
+            raise UserError(
+                "there is no safety node to arm: start the stack, with 'safety' and without a bag"
+            )
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                return self._caretaker.trigger("/safety/arm", ANSWER_S)
+            except UserError:
+                # Its sensors may not have spoken yet.
+                self._refuse_deaths()
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def deaths(self) -> list[Death]:
+        """Nodes that have ended on their own; a player that has finished is none."""
+        ended = [process.death() for process in self._processes.values()]
+        return [death for death in ended if death and not (death.node == "player" and death.exit_code == 0)]
+
+    def new_deaths(self) -> list[Death]:
+        """Those of `deaths` that this method has not told yet."""
+        news = [death for death in self.deaths() if death.node not in self._told]
+        self._told |= {death.node for death in news}
+        return news
+
+    @property
+    def finished(self) -> bool:
+        """Whether a bag has been played to its end."""
+        player = self._processes.get("player")
+        return player is not None and player.exit_code is not None
+
+    def stop(self) -> None:
+        """Bring the robot to rest first, then end all nodes; who takes longer than 5 s is killed.
+
+        The safety node, told to end, sends the way to rest and only then ends: nothing else is needed
+        to stop the robot. May be called twice.
+        """
+        with _signals_held_back(deliver=False):
+            safety = [process for name, process in self._processes.items() if name == "safety"]
+            self.killed += end(safety, END_S)
+            self.killed += end(self._processes.values(), END_S)
+            if self._caretaker is not None:
+                self._caretaker.close()
+                self._caretaker = None
+
+    def _refuse_a_domain_in_use(self, caretaker: Caretaker, names: list[str]) -> None:
+        deadline = time.monotonic() + DISCOVERY_S
+        while time.monotonic() < deadline:
+            if taken := sorted(set(names) & caretaker.nodes()):
+                raise UserError(
+                    f"ROS domain {domain()} is in use: a node '{taken[0]}' runs in it already; stop it,"
+                    " or set ROS_DOMAIN_ID to another number (0 to 101)"
+                )
+            time.sleep(0.05)
+
+    def _refuse_deaths(self) -> None:
+        for death in self.deaths():
+            raise UserError(str(death))
+
+    def _bring_up(self, caretaker: Caretaker, name: str) -> None:
+        for transition in ("configure", "activate"):
+            try:
+                caretaker.change_state(name, transition, ANSWER_S, self._refuse_deaths)
+            except UserError as error:
+                self._refuse_deaths()
+                said = self._processes[name].last_lines()
+                raise UserError(f"{error}{f': {said[-1]}' if said else ''}") from error
+
+
+def up(options: Options, *, arm: bool = True, console: Console | None = None) -> int:
+    """Run the stack with a live table until Ctrl-C, SIGTERM or SIGHUP, or until the bag has been played.
+
+    Returns:
+        0; 1 where a node died on the way or had to be killed at the end.
+
+    Raises:
+        UserError: see `Stack.start` and `Stack.arm`.
+    """
+    console = console or Console()
+    stack = Stack(options)
+    died = False
+    with suppress(KeyboardInterrupt), _signals_interrupt_once(), stack:
+        stack.start()
+        if arm and options.drives and not options.dry_run and "safety" in stack.processes:
+            stack.arm()
+        with Live(console=console, refresh_per_second=REFRESH_HZ) as live:
+            while not stack.finished:
+                for death in stack.new_deaths():
+                    died = True
+                    live.console.print(str(death), style="red", markup=False)
+                live.update(live_table(f"ROS domain {domain()}, Ctrl-C to stop", _rows(stack)))
+                time.sleep(1.0 / REFRESH_HZ)
+    for name in stack.killed:
+        console.print(f"node '{name}' did not end within {END_S:g} s and was killed", style="red")
+    console.print("the robot is at rest, the nodes have ended")
+    return int(died or bool(stack.killed))
+
+
+def _rows(stack: Stack) -> list[Row]:
+    said = stack.diagnostics
+    return [
+        Row(name, process.pid, process.exit_code, said.get(name, {}))
+        for name, process in stack.processes.items()
+    ]
+
+
+@contextmanager
+def _signals_interrupt_once() -> Iterator[None]:
+    """The first signal raises KeyboardInterrupt, later ones do nothing: an end under way is not cut short."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def interrupt(*_: object) -> None:
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: None)
+        raise KeyboardInterrupt
+
+    for number in SIGNALS:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _signals_held_back(*, deliver: bool) -> Iterator[None]:
+    """Signals wait until the end, then are delivered or forgotten. In other threads it does nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = {number: signal.signal(number, lambda came, _: held.append(came)) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if deliver and held:
+            signal.raise_signal(held[0])
