@@ -9,12 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import rclpy
 from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -39,7 +41,13 @@ class Operator(Node):
     """
 
     def __init__(self, specification: RobotSpecification):
-        super().__init__("operator")
+        self._own_context = rclpy.Context()
+        rclpy.init(
+            args=["--ros-args", "--disable-external-lib-logs"],
+            context=self._own_context,
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+        super().__init__("operator", context=self._own_context)
         self._specification = specification
         self.ticks: list[Tick] = []
         self.events: list[dict[str, Any]] = []
@@ -50,16 +58,17 @@ class Operator(Node):
         self.create_subscription(Float64MultiArray, TICK_TOPIC, self._on_tick, RELIABLE)
         self.create_subscription(String, "/adapt/event", self._on_event, RELIABLE)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RELIABLE)
-        self._executor = SingleThreadedExecutor()
+        self._executor = SingleThreadedExecutor(context=self._own_context)
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._executor.spin, name="operator", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread and the node."""
+        """End the thread, the node and its context."""
         self._executor.shutdown()
         self._thread.join()
         self.destroy_node()
+        rclpy.shutdown(context=self._own_context)
 
     def give_reference(self, stamp_ns: int, positions: FloatArray) -> None:
         """Publish a path of shape (N, C), one row a tick, the first row at `stamp_ns`."""

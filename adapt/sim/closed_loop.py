@@ -76,9 +76,3 @@ def drive(
         tick = replace(tick, command=wanted(np.array([now_s - delay_s]))[0])
         pilot.record(tick)
         yield tick
-
-
-def tracking_error(specification: RobotSpecification, ticks: list[Tick]) -> FloatArray:
-    """Distance of what is tracked from the command, shape (ticks, C), in the command's unit."""
-    anchor = list(specification.command_anchor)
-    return np.stack([tick.observation[anchor] - tick.command for tick in ticks if tick.valid.all()])
