@@ -46,7 +46,6 @@ class Judging:
         incumbent: WorldModel,
         forgetting: Forgetting | None,
     ):
-        """`training` is the candidate's record; its place among all of them numbers the candidate."""
         self.training = training
         self.candidate = candidate
         self._incumbent = incumbent
@@ -55,7 +54,9 @@ class Judging:
         self._keeps_simulation, self._rehearsal_evidence = (
             (True, {}) if forgetting is None else forgetting.check(candidate)
         )
-        self._gate = Gate(settings, ledger.records.trainings.index(training) + 1)
+        # A candidate that fell before it was judged on a segment has spent none of the error rate.
+        judged = {judgement.version for judgement in ledger.records.judgements}
+        self._gate = Gate(settings, len(judged - {training.version}) + 1)
         self._judged: set[int] = set()
         for judgement in ledger.records.judgements:
             if judgement.version == training.version:

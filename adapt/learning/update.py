@@ -23,8 +23,8 @@ from adapt.settings import Settings
 class UpdateSettings(Settings):
     """How one candidate is trained."""
 
-    method: Literal["full", "output"] = "full"
-    """Which weights change: all of the dynamics, or only their last linear map."""
+    method: Literal["full", "linear"] = "full"
+    """Which weights change: all of the dynamics, or only their linear autoregression."""
     steps: int = Field(default=300, gt=0)
     batch: int = Field(default=64, gt=0)
     rehearsal_share: float = Field(default=0.5, ge=0, lt=1)
@@ -40,18 +40,17 @@ LARGEST_ERROR = 1e6
 Weights = dict[str, nn.Parameter]
 
 
-def output_weights(model: WorldModel) -> Weights:
-    """The last linear map of the dynamics."""
+def linear_weights(model: WorldModel) -> Weights:
+    """The linear autoregression over history and plan, without the transformer that corrects it."""
+    parameters = model.dynamics_parameters()
     return {
-        name: weight
-        for name, weight in model.dynamics_parameters().items()
-        if name.startswith("dynamics.output.")
+        name: weight for name, weight in parameters.items() if not name.startswith("dynamics.transformer.")
     }
 
 
 METHODS: dict[str, Callable[[WorldModel], Weights]] = {
     "full": WorldModel.dynamics_parameters,
-    "output": output_weights,
+    "linear": linear_weights,
 }
 """Which weights a method may change."""
 
@@ -84,7 +83,7 @@ class DynamicsUpdate:
             weight.requires_grad_(True)
         self._parent = [weight.detach().clone() for weight in self._weights.values()]
         self._optimiser = torch.optim.AdamW(
-            self._weights.values(), lr=settings.learning_rate, weight_decay=0.0
+            self._weights.values(), lr=settings.learning_rate, weight_decay=0.0, fused=True
         )
 
     @property

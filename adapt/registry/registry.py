@@ -41,7 +41,7 @@ class RegistryDecision:
 class Registry:
     """A folder: versions/<version>/model.{safetensors,json}, never overwritten, and decisions.sqlite.
 
-    Any process may read, and any may decide (the learner admits, a person rolls back).
+    Any process may read, and any may decide (the learner admits, a person rolls back). One adds.
     """
 
     def __init__(self, folder: Path, specification: RobotSpecification, clock: Callable[[], int]):
@@ -71,6 +71,8 @@ class Registry:
             UserError: a weight is not finite.
             OSError: the disk is full or fails.
         """
+        for left_by_a_kill in self._versions.glob(".adding-*"):
+            shutil.rmtree(left_by_a_kill)
         temporary = Path(tempfile.mkdtemp(prefix=".adding-", dir=self._versions))
         try:
             card = save_checkpoint(

@@ -1,0 +1,84 @@
+"""A learner with its store, on a clock that follows the ticks. Run as a program, it learns until killed."""
+
+import itertools
+import sys
+from pathlib import Path
+
+import torch
+from small_arm import (
+    PERIOD_NS,
+    START_NS,
+    servo_motion,
+    simulated_windows,
+    ticks_of,
+    tiny_model,
+    two_joint_arm,
+)
+
+from adapt.learning.gate import GateSettings
+from adapt.learning.learner import Event, Learner
+from adapt.learning.ledger import Ledger
+from adapt.learning.settings import LearnerSettings
+from adapt.learning.update import UpdateSettings
+from adapt.registry.registry import Registry
+
+ARM = two_joint_arm()
+
+
+class Deployment:
+    """One life of a learner; another on the same folder goes on from there."""
+
+    def __init__(self, folder: Path, model, settings=None, robot=ARM, seed: int = 0, rehearsal=None):
+        self.now_ns = START_NS
+        self.events: list[Event] = []
+        self.registry = Registry(folder / "registry", robot, self.clock)
+        self.ledger = Ledger(folder / "ledger.sqlite", robot, self.clock, seed)
+        rehearsal = simulated_windows(4) if rehearsal is None else rehearsal
+        settings = settings or LearnerSettings(update=UpdateSettings(steps=120))
+        self.learner = Learner(
+            robot, settings, self.registry, self.ledger, model, rehearsal, seed, self.clock
+        )
+
+    def clock(self) -> int:
+        return self.now_ns
+
+    def live(self, ticks) -> list[Event]:
+        """Feed ticks, each at its time, and let the learner finish its work after each."""
+        events: list[Event] = []
+        for tick in ticks:
+            self.now_ns = tick.stamp_ns + PERIOD_NS
+            self.learner.feed(tick)
+            events += self.learner.work()
+            while not self.learner.idle:
+                events += self.learner.work()
+        self.events += events
+        return events
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+
+def real_ticks(seconds: float, skip_s: float = 0.0, sag: float = 0.05):
+    """Ticks of an arm that is softer than the simulated ones, and sags."""
+    first = round(skip_s * 25)
+    positions, targets = servo_motion(first + round(seconds * 25), 1, 80.0, 12.0, sag)
+    return ticks_of(positions[first:], targets[first:], first, START_NS + first * PERIOD_NS)
+
+
+def learn_until_killed(folder: Path) -> None:
+    """Learn with all intervals short, and print a line for every event."""
+    torch.set_num_threads(1)
+    settings = LearnerSettings(
+        fresh_adapt_s=4.0, update=UpdateSettings(steps=6, batch=8), gate=GateSettings(most_segments=3)
+    )
+    deployment = Deployment(folder, tiny_model(ARM), settings, rehearsal=simulated_windows(1))
+    segments = deployment.ledger.records.segments
+    skip_s = (segments[-1].last_stamp_ns - START_NS) * 1e-9 + 0.04 if segments else 0.0
+    for tick in itertools.chain(real_ticks(300.0, skip_s)):
+        for event in deployment.live([tick]):
+            sys.stdout.write(f"{event.kind}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    learn_until_killed(Path(sys.argv[1]))

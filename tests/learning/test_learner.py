@@ -1,0 +1,164 @@
+import json
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from deployment import ARM, Deployment, real_ticks
+from small_arm import servo_motion, tiny_model, two_joint_arm
+
+from adapt.errors import UserError
+from adapt.learning.gate import GateSettings
+from adapt.learning.settings import LearnerSettings
+from adapt.learning.splits import Split
+from adapt.learning.update import UpdateSettings, forecast_error
+from adapt.learning.verification import verify_ledger
+from adapt.model.checkpoint import content_hash
+from adapt.model.windows import cut_windows
+from adapt.registry.registry import Registry
+
+QUICK = LearnerSettings(
+    fresh_adapt_s=4.0, update=UpdateSettings(steps=6, batch=8), gate=GateSettings(most_segments=3)
+)
+
+
+def test_a_better_version_is_admitted_within_two_minutes(tmp_path, pretrained):
+    deployment = Deployment(tmp_path, pretrained)
+    events = deployment.live(real_ticks(120.0))
+    kinds = [event.kind for event in events]
+    assert kinds.index("candidate_made") < kinds.index("admitted")
+    assert json.loads(json.dumps(deployment.learner.status()))["candidates"] >= 1
+    version = deployment.registry.current()
+    assert version == deployment.learner.incumbent != content_hash(pretrained.state_dict())
+    assert deployment.registry.lineage(version)[-1].version == content_hash(pretrained.state_dict())
+    positions, targets = servo_motion(400, 7, 80.0, 12.0, 0.05)
+    unseen = cut_windows(positions, targets, targets, 6, 6)
+    model = deployment.registry.load(version)[0]
+    assert forecast_error(model, unseen) < 0.8 * forecast_error(pretrained, unseen)
+    assert verify_ledger(tmp_path / "ledger.sqlite") == []
+
+
+def test_the_same_ticks_give_the_same_versions_even_over_a_restart(tmp_path):
+    model = tiny_model(ARM)
+    whole = Deployment(tmp_path / "whole", model, QUICK)
+    whole.live(real_ticks(60.0))
+    parted = tmp_path / "parted"
+    first = Deployment(parted, model, QUICK)
+    ticks = list(real_ticks(60.0))
+    at_a_border = next(
+        number
+        for number, tick in enumerate(ticks)
+        if tick.stamp_ns == whole.ledger.records.segments[12].last_stamp_ns
+    )
+    first.live(ticks[: at_a_border + 1])
+    second = Deployment(parted, model, QUICK)
+    second.live(ticks[at_a_border + 1 :])
+    assert second.registry.versions() == whole.registry.versions()
+    assert len(whole.registry.versions()) >= 3
+    assert second.registry.current() == whole.registry.current()
+    assert second.ledger.records.judgements == whole.ledger.records.judgements
+
+
+def test_the_end_of_the_budget_is_told_once_for_each_split(tmp_path):
+    robot = two_joint_arm(total_ticks=1000)
+    deployment = Deployment(tmp_path, tiny_model(robot), QUICK, robot)
+    events = deployment.live(real_ticks(70.0))
+    spent = [event.detail["split"] for event in events if event.kind == "budget_spent"]
+    assert sorted(spent) == ["adapt", "audit", "gate"]
+    assert deployment.learner.status()["budget"]["adapt"] == {"used": 700, "remaining": 0}
+    assert deployment.learner.buffer.refused["budget spent"] > 100
+    assert deployment.learner.status()["candidate"] is None
+    assert verify_ledger(tmp_path / "ledger.sqlite") == []
+
+
+def test_a_rollback_by_hand_is_taken_over_and_ends_the_judging(tmp_path, pretrained):
+    deployment = Deployment(tmp_path, pretrained)
+    ticks = iter(real_ticks(200.0))
+    while "admitted" not in deployment.kinds() or deployment.learner.status()["candidate"] is None:
+        deployment.live([next(ticks)])
+    candidate = deployment.learner.status()["candidate"]
+    person = Registry(tmp_path / "registry", ARM, deployment.clock)
+    first = person.rollback("it wobbles")
+    kinds = [event.kind for event in deployment.learner.work()]
+    assert kinds == ["incumbent_changed", "rejected"]
+    assert deployment.learner.incumbent == first
+    assert person.decisions(candidate)[-1].reason == "the incumbent was changed"
+
+
+def test_a_candidate_that_forgets_the_simulation_is_rejected_before_it_is_judged(tmp_path, pretrained):
+    strict = LearnerSettings(update=UpdateSettings(steps=60), gate=GateSettings(forgetting=1.0))
+    deployment = Deployment(tmp_path, pretrained, strict)
+    events = deployment.live(real_ticks(60.0))
+    assert [event.detail["reason"] for event in events if event.kind == "rejected"] == [
+        "forgets the simulation"
+    ]
+    assert deployment.ledger.records.judgements == []
+
+
+def test_ticks_that_cannot_be_learned_from_never_reach_the_ledger(tmp_path):
+    deployment = Deployment(tmp_path, tiny_model(ARM), QUICK)
+    deployment.live(replace(tick, valid=tick.valid & False) for tick in real_ticks(10.0))
+    assert deployment.learner.status()["refused"] == {"incomplete": 250}
+    assert deployment.ledger.records.segments == []
+
+
+def test_another_pretrained_model_is_refused_over_an_old_store(tmp_path):
+    Deployment(tmp_path, tiny_model(ARM, seed=0))
+    with pytest.raises(UserError, match="began with version"):
+        Deployment(tmp_path, tiny_model(ARM, seed=1))
+
+
+def test_after_a_full_disk_the_learner_goes_on(tmp_path):
+    deployment = Deployment(tmp_path, tiny_model(ARM), QUICK)
+    ticks = list(real_ticks(60.0))
+    deployment.live(ticks[:300])
+    connection = deployment.ledger._journal._connection
+    full = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {full}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        deployment.live(ticks[300:])
+    at = next(n for n, tick in enumerate(ticks) if tick.stamp_ns > deployment.now_ns)
+    connection.execute("PRAGMA max_page_count = 1000000")
+    segments = len(deployment.ledger.records.segments)
+    deployment.live(ticks[at:])
+    assert len(deployment.ledger.records.segments) > segments
+    assert verify_ledger(tmp_path / "ledger.sqlite") == []
+
+
+def test_a_learner_killed_at_any_instant_leaves_a_ledger_that_verifies_and_whole_versions(tmp_path):
+    generator = random.Random(0)
+    program = Path(__file__).with_name("deployment.py")
+    segments = 0
+    for _ in range(10):
+        with subprocess.Popen(
+            [sys.executable, str(program), str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            for _ in range(generator.randint(1, 25)):
+                assert process.stdout.readline(), process.stderr.read()
+            try:
+                process.wait(generator.uniform(0, 0.05))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+        assert verify_ledger(tmp_path / "ledger.sqlite") == []
+        registry = Registry(tmp_path / "registry", ARM, lambda: 0)
+        for version in registry.versions():
+            assert content_hash(registry.load(version)[0].state_dict()) == version
+        assert registry.current() in registry.versions()
+    torch.set_num_threads(1)
+    deployment = Deployment(tmp_path, tiny_model(ARM), QUICK)
+    segments = deployment.ledger.records.segments
+    stamps = [
+        stamp
+        for segment in segments
+        if segment.split is not Split.AUDIT
+        for stamp in deployment.ledger.ticks_of(segment).stamp_ns
+    ]
+    assert len(set(stamps)) == len(stamps) > 1000
