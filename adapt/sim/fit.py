@@ -1,86 +1,50 @@
-"""Fit a scenario to the logs of a real arm, and say how well a scenario follows them."""
+"""Fit the numbers of a scenario to the logs of a real arm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from adapt.robot.specification import RobotSpecification
+from adapt.sim.following import SETTLING_S, drive
 from adapt.sim.hardware import Hardware
 from adapt.sim.logs import ArmLog
 from adapt.sim.scenario import Scenario
 from adapt.stream.tick import FloatArray
 
-SETTLING_S = 0.5
-"""The start of a motion is not judged: where the gears stood before is unknown."""
 
-# Fitted fields and their bounds. A field of one joint moves the others little, so that one simulation
-# tells the derivatives of all joints; the fields in _ACROSS act across joints and are varied one by one.
+class _Field(NamedTuple):
+    """A fitted field: its bounds, and the unit in which it is varied; without one, its logarithm is."""
+
+    low: float
+    high: float
+    unit: float | None = None
+
+
+# A field of one joint moves the other joints little, so that one simulation tells the derivatives of all
+# joints by it. Those in _ACROSS act across joints and are varied one by one.
 _WITHIN = {
-    "stiffness": (2.0, 80.0),
-    "lead_s": (0.002, 0.3),
-    "profile_acceleration": (15.0, 1000.0),
-    "profile_velocity": (0.8, 10.0),
-    "torque_limit": (0.3, 6.0),
-    "damping": (0.05, 4.0),
-    "coulomb_friction": (0.005, 1.0),
-    "static_friction": (0.005, 1.5),
-    "stribeck_velocity": (0.02, 1.0),
-    "load_friction": (0.005, 0.6),
-    "dead_zone": (0.0002, 0.05),
-    "backlash": (0.0002, 0.05),
+    "stiffness": _Field(2.0, 80.0),
+    "lead_s": _Field(0.0, 0.3, unit=0.05),
+    "profile_acceleration": _Field(15.0, 1000.0),
+    "profile_velocity": _Field(0.8, 10.0),
+    "torque_limit": _Field(0.3, 6.0),
+    "damping": _Field(0.05, 4.0),
+    "coulomb_friction": _Field(0.005, 1.0),
+    "static_friction": _Field(0.005, 1.5),
+    "stribeck_velocity": _Field(0.02, 1.0),
+    "load_friction": _Field(0.0, 0.6, unit=0.5),
+    "dead_zone": _Field(0.0, 0.05, unit=0.02),
+    "backlash": _Field(0.0, 0.05, unit=0.02),
 }
-_ACROSS = {"mass_scale": (0.5, 2.0)}
-_ANGLE = {"calibration": (-0.4, 0.4)}
-_DELAY = (0.001, 0.06)
+_ACROSS = {"mass_scale": _Field(0.5, 2.0), "calibration": _Field(-0.4, 0.4, unit=1.0)}
+_FIELDS = {**_WITHIN, **_ACROSS}
+_DELAY = _Field(0.001, 0.06)
 _STEP = 0.05
-"""Of the differences, in the logarithm of a value, or in rad; friction makes smaller ones unsteady."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FollowingError:
-    """How far a simulated arm is from the real one when both get the same commands, rad RMS.
-
-    Attributes:
-        joints: shape (A,).
-        total: over all joints.
-        motions: by motion, over all joints.
-    """
-
-    joints: FloatArray
-    total: float
-    motions: dict[str, float]
-
-
-def follow(
-    spec: RobotSpecification, scenarios: Sequence[Scenario], logs: Sequence[ArmLog]
-) -> list[FloatArray]:
-    """Drive scenario i open loop with the commands of log i from its first position.
-
-    Losses, jitter and noise are left out, and what the encoder saw is not rounded.
-
-    Returns:
-        what each encoder saw at the times of its log, shape (N, A), rad.
-    """
-    hardware = Hardware(spec, scenarios, np.stack([log.position[0] for log in logs]))
-    delays = np.array([each.servo_delay_s for each in scenarios])
-    return _drive(hardware, delays, logs)
-
-
-def following_error(spec: RobotSpecification, scenario: Scenario, logs: Sequence[ArmLog]) -> FollowingError:
-    """The error of `scenario` over whole motions, all samples alike."""
-    paths = follow(spec, [scenario] * len(logs), logs)
-    squares = [
-        ((path - log.position) ** 2)[log.time_s - log.time_s[0] >= SETTLING_S]
-        for path, log in zip(paths, logs, strict=True)
-    ]
-    joints = np.sqrt(np.concatenate(squares).mean(axis=0))
-    motions = {log.name: float(np.sqrt(each.mean())) for log, each in zip(logs, squares, strict=True)}
-    return FollowingError(joints, float(np.sqrt((joints**2).mean())), motions)
+"""Of the differences, in the logarithm of a value or in its units; friction makes smaller ones unsteady."""
 
 
 def fit(
@@ -113,7 +77,6 @@ def fit(
         jac=jacobian,
         bounds=(low, high),
         max_nfev=rounds,
-        x_scale=problem.scale,
         loss="soft_l1",
         f_scale=0.03,
     )
@@ -128,7 +91,6 @@ class _Problem:
         self._start = start
         self._logs = logs
         self._size = spec.action_size
-        self._fields = [*_WITHIN, *_ACROSS, *_ANGLE]
         self._judged = [log.time_s - log.time_s[0] >= SETTLING_S for log in logs]
         # For each residual, its joint: rows are ordered by log, time, joint.
         self._joint = np.concatenate(
@@ -137,40 +99,31 @@ class _Problem:
 
     @property
     def bounds(self) -> tuple[FloatArray, FloatArray]:
-        rows = []
-        for ranges, angle in ((_WITHIN, False), (_ACROSS, False), (_ANGLE, True)):
-            rows += [
-                np.array(each) if angle else np.log(each)
-                for each in ranges.values()
-                for _ in range(self._size)
-            ]
-        low, high = np.array([*rows, np.log(_DELAY)]).T
-        return low, high
-
-    @property
-    def scale(self) -> FloatArray:
-        ones = np.ones((len(self._fields), self._size))
-        ones[-1] = 0.2
-        return np.append(ones, 0.5)
+        fields = [field for field in _FIELDS.values() for _ in range(self._size)] + [_DELAY]
+        low = np.array([_encoded(field.low, field) for field in fields])
+        return low, np.array([_encoded(field.high, field) for field in fields])
 
     def encode(self, scenario: Scenario) -> FloatArray:
-        rows = [np.broadcast_to(np.asarray(getattr(scenario, name)), (self._size,)) for name in self._fields]
-        logs = [np.log(np.maximum(row, 1e-9)) for row in rows[:-1]]
-        return np.concatenate([*logs, rows[-1], [np.log(scenario.servo_delay_s)]])
+        rows = [
+            np.broadcast_to(_encoded(getattr(scenario, name), field), (self._size,))
+            for name, field in _FIELDS.items()
+        ]
+        return np.append(np.concatenate(rows), _encoded(scenario.servo_delay_s, _DELAY))
 
     def decode(self, x: FloatArray) -> Scenario:
         values, delay = self._values(x[None])
-        rounded: dict[str, Any] = {
+        fields: dict[str, Any] = {
             name: tuple(float(f"{value:.4g}") for value in row[0]) for name, row in values.items()
         }
-        return self._start.changed({**rounded, "servo_delay_s": float(f"{delay[0]:.3g}")})
+        return self._start.changed({**fields, "servo_delay_s": float(f"{delay[0]:.3g}")})
 
     def _values(self, x: FloatArray) -> tuple[dict[str, FloatArray], FloatArray]:
-        table = x[:, :-1].reshape(len(x), len(self._fields), self._size)
-        values = {name: np.exp(table[:, index]) for index, name in enumerate(self._fields)}
-        values["calibration"] = table[:, -1]
+        rows = np.split(x[:, :-1], len(_FIELDS), axis=1)
+        values = {
+            name: _decoded(row, field) for row, (name, field) in zip(rows, _FIELDS.items(), strict=True)
+        }
         values["static_friction"] = np.maximum(values["static_friction"], values["coulomb_friction"])
-        return values, np.exp(x[:, -1])
+        return values, _decoded(x[:, -1], _DELAY)
 
     def residuals(self, x: FloatArray) -> FloatArray:
         """Errors (K, M) of K vectors (K, P), simulated at once."""
@@ -182,7 +135,7 @@ class _Problem:
             self._spec, [self._start] * len(logs), np.stack([log.position[0] for log in logs])
         )
         hardware.replace({name: np.tile(rows, (repeat, 1)) for name, rows in values.items()})
-        paths = _drive(hardware, np.tile(delays, repeat), logs)
+        paths = drive(hardware, np.tile(delays, repeat), logs)
         errors = [[] for _ in range(count)]  # type: list[list[FloatArray]]
         for index, path in enumerate(paths):
             log, judged = logs[index], self._judged[index // count]
@@ -213,33 +166,10 @@ class _Problem:
         return result
 
 
-def _drive(hardware: Hardware, delays: FloatArray, logs: Sequence[ArmLog]) -> list[FloatArray]:
-    step_s = hardware.step_s
-    steps = int(np.ceil(max(log.time_s[-1] - log.time_s[0] for log in logs) / step_s)) + 2
-    wanted = np.stack(
-        [_held(log, delay, step_s, steps) for log, delay in zip(logs, delays, strict=True)], axis=1
-    )
-    seen = np.empty((steps + 1, *hardware.encoder.shape))
-    seen[0] = hardware.encoder
-    for index in range(steps):
-        hardware.step(wanted[index])
-        seen[index + 1] = hardware.encoder
-    paths = []
-    for index, log in enumerate(logs):
-        at = (log.time_s - log.time_s[0]) / step_s
-        before = at.astype(np.int64)
-        share = (at - before)[:, None]
-        paths.append(seen[before, index] * (1 - share) + seen[before + 1, index] * share)
-    return paths
+def _encoded(value: Any, field: _Field) -> FloatArray:
+    inside = np.clip(np.asarray(value, dtype=np.float64), field.low, field.high)
+    return np.asarray(np.log(inside) if field.unit is None else inside / field.unit)
 
 
-def _held(log: ArmLog, delay: float, step_s: float, steps: int) -> FloatArray:
-    """The log's commands, `delay` late, averaged over each step so that the delay may be any number."""
-    edges = np.arange(steps + 1) * step_s - delay + log.time_s[0]
-    times = np.concatenate([log.time_s, [max(edges[-1], log.time_s[-1]) + step_s]])
-    covered = np.concatenate(
-        [np.zeros((1, log.command.shape[1])), (np.diff(times)[:, None] * log.command).cumsum(0)]
-    )
-    before = np.minimum(edges - log.time_s[0], 0.0)[:, None] * log.command[0]
-    integral = np.stack([np.interp(edges, times, column) for column in covered.T], axis=1) + before
-    return np.asarray(np.diff(integral, axis=0) / step_s)
+def _decoded(x: FloatArray, field: _Field) -> FloatArray:
+    return np.asarray(np.exp(x) if field.unit is None else x * field.unit)

@@ -29,13 +29,10 @@ class ArmLog:
     command: FloatArray
     position: FloatArray
 
-    def liveliest(self, duration_s: float) -> ArmLog:
-        """The part of `duration_s` (or all, if there is less) in which the commands travel farthest."""
-        period = float(np.median(np.diff(self.time_s)))
-        length = min(round(duration_s / period), len(self.time_s))
-        travelled = np.abs(np.diff(self.command, axis=0, prepend=self.command[:1])).sum(axis=1).cumsum()
-        start = int(np.argmax(travelled[length - 1 :] - travelled[: len(travelled) - length + 1]))
-        rows = slice(start, start + length)
+    def middle(self, duration_s: float) -> ArmLog:
+        """The `duration_s` around the middle of the motion, or all of it where it is shorter."""
+        centre = (self.time_s[0] + self.time_s[-1]) / 2
+        rows = np.abs(self.time_s - centre) <= duration_s / 2
         return ArmLog(self.name, self.time_s[rows], self.command[rows], self.position[rows])
 
 

@@ -6,7 +6,8 @@ import pytest
 from adapt.errors import UserError
 from adapt.robot.load import load_robot
 from adapt.sim.excitation import excite
-from adapt.sim.fit import fit, follow, following_error
+from adapt.sim.fit import fit
+from adapt.sim.following import follow, following_error, held_out
 from adapt.sim.logs import ArmLog, read_logs
 from adapt.sim.scenario import Scenario, load_scenario
 from adapt.sim.stand_in import StandIn
@@ -49,15 +50,13 @@ def test_a_fit_brings_a_scenario_nearer_to_the_robot() -> None:
     assert following_error(SPEC, fitted, [log]).total < 0.6 * following_error(SPEC, start, [log]).total
 
 
-def test_the_liveliest_part_is_where_the_commands_move() -> None:
-    times = np.arange(500) * 0.02
-    commands = np.zeros((500, 6))
-    commands[300:350] = np.sin(np.arange(50))[:, None]
-    part = ArmLog("x", times, commands, commands).liveliest(2.0)
-    assert part.command.shape == (100, 6)
-    assert np.abs(np.diff(part.command, axis=0)).sum() == pytest.approx(
-        np.abs(np.diff(commands, axis=0)).sum()
-    )
+def test_the_middle_of_a_motion_is_around_its_middle_and_no_longer_than_asked() -> None:
+    times = 7.0 + np.arange(500) * 0.02
+    log = ArmLog("x", times, np.zeros((500, 6)), np.zeros((500, 6)))
+    part = log.middle(2.0)
+    assert part.time_s[0] == pytest.approx(10.99, abs=0.021)
+    assert 1.9 < part.time_s[-1] - part.time_s[0] <= 2.0
+    assert len(log.middle(100.0).time_s) == 500
 
 
 def test_logs_that_are_no_logs_are_refused(tmp_path: Path) -> None:
@@ -81,7 +80,7 @@ def test_logs_that_are_no_logs_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not REAL_LOGS.is_dir(), reason="needs ../shared/data/so101 beside the repository")
 def test_the_default_scenario_follows_the_real_arm_better_than_the_ideal_one() -> None:
-    logs = [log.liveliest(8.0) for log in read_logs(SPEC, REAL_LOGS)[::4]]
+    logs = [log.middle(8.0) for log in held_out(read_logs(SPEC, REAL_LOGS))[1]]
     real = following_error(SPEC, load_scenario(SPEC, "real_arm"), logs)
     ideal = following_error(SPEC, load_scenario(SPEC, "ideal"), logs)
     assert real.total < 0.6 * ideal.total
