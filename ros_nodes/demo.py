@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from adapt.sim.reference import ReferencePath, ReferenceSettings
 from adapt.stream.tick import FloatArray, Tick
 from ros_nodes.operator import Operator
 
-ARMS_LENGTH_S = 0.5
+LEAD_S = 0.5
 """A path is sent this long before its first point."""
 
 
@@ -37,26 +36,6 @@ class DemoSettings(Settings):
     fault_field: str = "payload_mass"
     fault_value: float = 0.35
     seed: int = 7
-
-
-@dataclass(slots=True)
-class Measured:
-    """What the demo saw.
-
-    Attributes:
-        episodes: ticks of each measured episode, by controller (direct, pretrained, adapted).
-        adaptation: ticks while it learned.
-        fault_ns: when the fault was injected.
-        fault: ticks around the fault.
-        versions: version that drove, by controller.
-    """
-
-    episodes: dict[str, list[list[Tick]]] = field(default_factory=dict)
-    adaptation: list[Tick] = field(default_factory=list)
-    fault_ns: int = 0
-    fault: list[Tick] = field(default_factory=list)
-    versions: dict[str, str] = field(default_factory=dict)
-    incident: dict[str, Any] | None = None
 
 
 Progress = Callable[[str, float], None]
@@ -154,7 +133,7 @@ class Demo:
         phase = np.arange(steps)[:, None] / steps
         share = phase**3 * (10 - 15 * phase + 6 * phase**2)  # minimum jerk (Flash and Hogan, 1985)
         way = self._pose + share * (wanted[0] - self._pose)
-        stamp = self._operator.now_ns() + round(ARMS_LENGTH_S * 1e9)
+        stamp = self._operator.now_ns() + round(LEAD_S * 1e9)
         self._operator.give_reference(stamp, np.concatenate([way, wanted]))
         self._pose = wanted[-1]
         return stamp + round(steps / rate * 1e9)

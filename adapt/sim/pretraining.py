@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class PretrainingSettings(Settings):
     """Largest norm of a gradient."""
     held_out: float = Field(default=0.05, gt=0, lt=1)
     """Share of the simulated robots that are only measured on."""
+    rehearsal: int = Field(default=1024, gt=0)
+    """Windows kept beside the checkpoint, against forgetting on the robot."""
 
 
 class Sampler:
@@ -132,12 +134,10 @@ def losses(model: WorldModel, windows: Windows, expert: Tensor) -> tuple[Tensor,
     return dynamics_loss, policy_error.square().mean()
 
 
-def rehearsal_windows(
-    specification: RobotSpecification, dataset: Dataset, count: int, seed: int
-) -> Iterator[Windows]:
-    """Windows of simulated robots to ship beside a checkpoint, against forgetting."""
+def draw_rehearsal(specification: RobotSpecification, dataset: Dataset, count: int, seed: int) -> Windows:
+    """Windows of simulated robots, to be shipped beside a checkpoint, against forgetting."""
     sampler = Sampler(dataset, specification, slice(None))
-    yield sampler.draw(count, torch.Generator().manual_seed(seed))[0]
+    return sampler.draw(count, torch.Generator().manual_seed(seed))[0]
 
 
 def _root_mean_square(model: WorldModel, windows: Windows) -> float:
