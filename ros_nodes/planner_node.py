@@ -67,8 +67,8 @@ class PlannerNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("planner")
-        self._parameters = declare_parameters(self, DEFAULTS)
-        self._specification = robot_of(self._parameters)
+        self._given = declare_parameters(self, DEFAULTS)
+        self._specification = robot_of(self._given)
         self._period_ns = round(self._specification.period_s * 1e9)
         self._lock = threading.Lock()
         self._leave = threading.Event()
@@ -82,7 +82,7 @@ class PlannerNode(LifecycleNode):
         self._ticks = self.create_publisher(Float64MultiArray, TICK_TOPIC, RELIABLE)
         self._versions = self.create_publisher(String, "/adapt/model_version", LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
-        torch.set_num_threads(self._parameters["threads"])
+        torch.set_num_threads(self._given["threads"])
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and listen to the robot."""
@@ -113,7 +113,7 @@ class PlannerNode(LifecycleNode):
             self._thread = None
 
     def _configure(self) -> None:
-        specification, given = self._specification, self._parameters
+        specification, given = self._specification, self._given
         path = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
         device = choose_device(given["device"])
         self._model, card = load_checkpoint(path, specification)
@@ -181,8 +181,8 @@ class PlannerNode(LifecycleNode):
         """Read a version's weights; the control thread takes them over between two ticks."""
         if version == self._pretrained:
             self._swap = load_checkpoint(self._checkpoint, self._specification)[0], version
-        elif self._parameters["store"]:
-            registry = Registry(Path(self._parameters["store"]), self._specification, self._now)
+        elif self._given["store"]:
+            registry = Registry(Path(self._given["store"]), self._specification, self._now)
             self._swap = registry.load(version)[0], version
             registry.close()
         else:
