@@ -31,7 +31,7 @@ PARAMETERS: dict[str, Any] = {
     "ring_s": 70.0,
     "ring_mb": 256.0,
     "continuous": False,
-    "trigger_kinds": ["fallback", "drift", "fall"],
+    "trigger_kinds": ["safety_fallback"],
 }
 
 

@@ -44,7 +44,7 @@ class IncidentCard(Settings):
     configuration_hash: str
     """Of the whole robot file."""
     budget: dict[str, Any] | None = None
-    """The budget's position as the learner last told it."""
+    """The budget's position: `budget` in the detail of the newest event that had one."""
     messages: dict[str, int] = {}
     """Messages in the bag by topic."""
     dropped: dict[str, int] = {}

@@ -151,8 +151,8 @@ class Recorder:
         except (SerdeError, ValueError, KeyError, TypeError) as error:
             logger.warning("%s: a message that is no event of ours was not heeded: %s", EVENT_TOPIC, error)
             return
-        if kind == "budget":
-            self._budget = detail
+        if isinstance(detail.get("budget"), dict):
+            self._budget = detail["budget"]
         if severity == "error" or kind in self._settings.trigger_kinds:
             self._window.fire(kind, severity, {"node": event.get("node"), **detail})
 

@@ -62,7 +62,7 @@ def test_an_error_event_keeps_the_seconds_around_it(tmp_path: Path) -> None:
     clock = Clock()
     recorder = recorder_in(tmp_path, clock)
     recorder.receive(VERSION_TOPIC, string("pretrained"))
-    recorder.receive(EVENT_TOPIC, event("budget", adapt=17))
+    recorder.receive(EVENT_TOPIC, event("segment_stored", budget={"adapt": 17}))
     receive(recorder, clock, 1, 500)
     recorder.receive(EVENT_TOPIC, event("servo_fault", "error", joint="gripper"))
     recorder.receive(EVENT_TOPIC, event("harmless", "warning"))
