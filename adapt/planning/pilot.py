@@ -165,7 +165,7 @@ class Pilot:
         )
         self.counts["samples not finite"] += plan.not_finite
         actions = plan.actions[1:].double().cpu().numpy()
-        if not np.isfinite(actions).all():
+        if not (np.isfinite(actions).all() and np.isfinite(plan.value)):
             self._planner.reset()
             return self._older("plan not finite")
         self._tail, self._tail_age = actions[1:], 0

@@ -74,50 +74,55 @@ class Planner:
         starts = [policy]
         if self._before is not None:
             starts.append(self._within(torch.cat([self._before[1:], self._before[-1:]]), sent))
-        best, values, not_finite = self._search(context, torch.stack(starts), action[-1], sent, command)
-        self._before = best
-        predicted = self._model.observation(self._model.predict(context, best[None]), context.now)[0]
-        return Plan(best, predicted, values[1], values[0], not_finite)
+        plan = self._search(context, torch.stack(starts), action[-1], sent, command)
+        self._before = plan.actions
+        return plan
 
     @torch.no_grad()
     def policy_plan(self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor) -> Plan:
         """The policy's own plan, without a search. Arguments as for `plan`."""
         context = self._model.read(observation[None], action[None])
         actions = self._within(self._model.propose(context, command[None])[0], sent)
-        value = float(self._returns(context, actions[None], action[-1], command)[0])
-        predicted = self._model.observation(self._model.predict(context, actions[None]), context.now)[0]
-        return Plan(actions, predicted, value, value, 0)
+        returns, observation = self._evaluate(context, actions[None], action[-1], command)
+        return Plan(actions, observation[0], float(returns[0]), float(returns[0]), 0)
 
     def _search(
         self, context: Context, starts: Tensor, before: Tensor, sent: Tensor, command: Tensor
-    ) -> tuple[Tensor, tuple[float, float], int]:
+    ) -> Plan:
+        """Search around the starts, of which the first is the policy's; the best plan seen is kept."""
         settings = self._settings
-        returns = self._returns(context, starts, before, command)
-        policy_value, first = float(returns[0]), int(returns.nan_to_num(nan=-torch.inf).argmax())
-        best, best_value = starts[first], float(returns[first])
-        mean, not_finite = best, int((~torch.isfinite(returns)).sum())
+        pool, policy_value, not_finite = starts, float("nan"), 0
         for iteration in range(settings.iterations):
             scale = self._noise * settings.shrink**iteration
-            noise = knot_noise(settings.samples, settings.knots, len(mean), scale, self._generator)
-            plans = torch.cat([best[None], self._within(mean + noise, sent)])
-            returns = self._returns(context, plans, before, command)
+            noise = knot_noise(settings.samples, settings.knots, starts.shape[1], scale, self._generator)
+            around = pool[torch.arange(settings.samples) % len(pool)]
+            plans = torch.cat([pool, self._within(around + noise, sent)])
+            returns, _ = self._evaluate(context, plans, before, command)
+            policy_value = float(returns[0]) if iteration == 0 else policy_value
             not_finite += int((~torch.isfinite(returns)).sum())
             weight = weights(returns, settings.effective_samples * settings.samples)
+            best = plans[_best(returns)]
             mean = self._within(torch.einsum("n,nta->ta", weight, plans), sent)
-            finalists = torch.stack([mean, plans[int(weight.argmax())]])
-            final_returns = self._returns(context, finalists, before, command)
-            for plan, value in zip(finalists, final_returns.tolist(), strict=True):
-                if value > best_value or best_value != best_value:
-                    best, best_value = plan, value
-        return best, (policy_value, best_value), not_finite
+            pool = torch.stack([best, mean]) if bool(weight.any()) else best[None]
+        returns, observation = self._evaluate(context, pool, before, command)
+        chosen = _best(returns)
+        return Plan(pool[chosen], observation[chosen], float(returns[chosen]), policy_value, not_finite)
 
-    def _returns(self, context: Context, plans: Tensor, before: Tensor, command: Tensor) -> Tensor:
+    def _evaluate(
+        self, context: Context, plans: Tensor, before: Tensor, command: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Returns, shape (N,), and expected observations, shape (N, T, O), of N plans."""
         latents = self._model.predict(context, plans)
         observation = self._model.observation(latents, context.now.expand(len(plans), -1))
-        return self._reward(observation, plans, before, command).sum(-1)
+        return self._reward(observation, plans, before, command).sum(-1), observation
 
     def _within(self, plans: Tensor, sent: Tensor) -> Tensor:
         """Within the position limits, and beginning with what has been sent. Shape (..., T, A)."""
         limited = torch.minimum(torch.maximum(plans, self._low), self._high)
         limited[..., 0, :] = sent
         return limited
+
+
+def _best(returns: Tensor) -> int:
+    """Index of the largest return; one that is not finite never wins against one that is."""
+    return int(torch.where(torch.isfinite(returns), returns, -torch.inf).argmax())

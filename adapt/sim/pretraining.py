@@ -23,7 +23,7 @@ class PretrainingSettings(Settings):
 
     arms: int = Field(default=4096, gt=1)
     ticks: int = Field(default=250, gt=0)
-    steps: int = Field(default=12000, gt=0)
+    steps: int = Field(default=8000, gt=0)
     batch: int = Field(default=256, gt=0)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
