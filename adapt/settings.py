@@ -31,7 +31,7 @@ def load_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
         raise UserError(f"{path}: no such file")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a mapping of keys to values")
@@ -43,10 +43,10 @@ def load_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
 
 def _first_problem(error: ValidationError) -> str:
     details: Any = error.errors()[0]
-    key = ".".join(str(part) for part in details["loc"]) or "file"
+    key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
         return f"unknown key '{key}': remove it or correct its spelling"
     if details["type"] == "missing":
         return f"key '{key}' is missing: add it"
     message = str(details["msg"]).removeprefix("Value error, ")
-    return f"key '{key}': {message}"
+    return f"key '{key}': {message}" if key else message

@@ -88,7 +88,7 @@ class Signal:
             return np.full(self._size, np.nan)
         values.append(in_force)
         edges.append(end_ns)
-        shares = np.diff(np.array(edges, dtype=np.float64)) / (end_ns - start_ns)
+        shares = np.diff(np.array(edges, dtype=np.int64)) / (end_ns - start_ns)
         return np.asarray(shares @ np.stack(values), dtype=np.float64)
 
 
@@ -149,8 +149,8 @@ class TickAssembler:
 
     def feed_proposal(self, stamp_ns: int, action: FloatArray, version: str) -> None:
         """Take what the planner proposed at an instant."""
-        self._take(self._proposed, PROPOSAL_TOPIC, stamp_ns, action)
-        self._versions.append((stamp_ns, version))
+        if self._take(self._proposed, PROPOSAL_TOPIC, stamp_ns, action):
+            self._versions.append((stamp_ns, version))
 
     def observe(self, tick_ns: int) -> tuple[FloatArray, BoolArray]:
         """Observation and validity of the tick at `tick_ns`, each of shape (O,)."""
@@ -192,11 +192,14 @@ class TickAssembler:
             version=made[-1] if made else "",
         )
 
-    def _take(self, signal: Signal, topic: str, stamp: int, values: FloatArray) -> None:
+    def _take(self, signal: Signal, topic: str, stamp: int, values: FloatArray) -> bool:
         if not np.isfinite(values).all():
             self.refused[f"{topic}: not finite"] += 1
-        elif not signal.add(stamp, values):
+            return False
+        if not signal.add(stamp, values):
             self.refused[f"{topic}: out of order or twice"] += 1
+            return False
+        return True
 
 
 def _first_point(message: Any, specification: RobotSpecification) -> FloatArray:

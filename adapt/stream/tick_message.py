@@ -12,6 +12,7 @@ from adapt.stream.tick import Tick
 TICK_TOPIC = "/adapt/tick"
 TICK_TYPE = "std_msgs/msg/Float64MultiArray"
 _VERSION = "version="
+_NUMBERS = ("index", "stamp_s", "stamp_ns")
 
 
 def tick_layout(tick: Tick) -> list[tuple[str, int]]:
@@ -53,11 +54,8 @@ def decode_tick(message: Any) -> Tick:
             continue
         parts[dimension.label] = data[start : start + dimension.size]
         start += dimension.size
-    names = ("index", "stamp_s", "stamp_ns", "observation", "valid", "command", "proposed", "applied")
-    missing = [name for name in names if name not in parts]
-    if missing or start != len(data):
-        what = f"has no part '{missing[0]}'" if missing else "has another length than its layout"
-        raise UserError(f"topic {TICK_TOPIC}: not a tick: it {what}")
+    if wrong := _problem(parts, start == len(data)):
+        raise UserError(f"topic {TICK_TOPIC}: not a tick: it {wrong}")
     stamp = int(parts["stamp_s"][0]) * 1_000_000_000 + int(parts["stamp_ns"][0])
     return Tick(
         index=int(parts["index"][0]),
@@ -69,3 +67,18 @@ def decode_tick(message: Any) -> Tick:
         applied=parts["applied"],
         version=version,
     )
+
+
+def _problem(parts: dict[str, Any], whole: bool) -> str:
+    """What keeps the parts from being a tick; empty for nothing."""
+    for name in (*_NUMBERS, "observation", "valid", "command", "proposed", "applied"):
+        if name not in parts:
+            return f"has no part '{name}'"
+    if not whole:
+        return "has another length than its layout"
+    for name in _NUMBERS:
+        if len(parts[name]) != 1 or not np.isfinite(parts[name]).all():
+            return f"has not one finite number as '{name}'"
+    if len(parts["valid"]) != len(parts["observation"]):
+        return "has not one 'valid' for each observation"
+    return ""
