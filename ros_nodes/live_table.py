@@ -38,7 +38,9 @@ def live_table(title: str, rows: list[Row]) -> Table:
     """Nodes, their rates, the version that drives and the budget; empty where a node says nothing of it."""
     table = Table(title=title, title_justify="left", expand=False)
     for heading in ("node", "pid", "state", "rate", "missed", "version", "budget"):
-        table.add_column(heading, justify="right" if heading in ("pid", "rate", "missed") else "left")
+        table.add_column(
+            heading, justify="right" if heading in ("pid", "rate", "missed") else "left", no_wrap=True
+        )
     for row in rows:
         said = row.diagnostics
         style = "red" if row.exit_code else STYLES.get(row.state, "")
@@ -56,7 +58,7 @@ def live_table(title: str, rows: list[Row]) -> Table:
 
 def _rate(said: Mapping[str, str]) -> str:
     kept, wanted = said.get("kept_hz"), said.get("configured_hz")
-    return f"{float(kept):.1f} of {float(wanted):g} Hz" if kept and wanted else ""
+    return f"{float(kept):.1f}/{float(wanted):g} Hz" if kept and wanted else ""
 
 
 def _whole(number: str | None) -> str:
@@ -65,4 +67,4 @@ def _whole(number: str | None) -> str:
 
 def _budget(said: Mapping[str, str]) -> str:
     used, total = said.get("budget_used"), said.get("budget_total")
-    return f"{float(used):.0f} of {float(total):.0f} ticks" if used and total else ""
+    return f"{float(used):.0f}/{float(total):.0f}" if used and total else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from adapt.files import write_text
 from ros_nodes.node_table import NodeEntry, Parameters, parameter_text
 
-LAST_LINES = 3
+LOG_PREFIX = re.compile(r"^\[\w+\] \[[\d.]+\] \[[\w.]+\]: ")
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class Death:
     Attributes:
         node: its name.
         exit_code: as Python gives it: minus the signal's number where one ended it.
-        last_lines: the end of its log.
+        last_words: the last line of its log.
         log: the file with all of it.
     """
 
     node: str
     exit_code: int
-    last_lines: tuple[str, ...]
+    last_words: str
     log: Path
 
     def __str__(self) -> str:
@@ -40,7 +41,7 @@ class Death:
             if self.exit_code < 0
             else f"ended with exit code {self.exit_code}"
         )
-        said = f": {self.last_lines[-1]}" if self.last_lines else ""
+        said = f": {self.last_words}" if self.last_words else ""
         return f"node '{self.node}' {how}{said} (see {self.log})"
 
 
@@ -79,12 +80,12 @@ class NodeProcess:
         code = self.exit_code
         if code is None:
             return None
-        return Death(self.name, code, self.last_lines(), self.log)
+        return Death(self.name, code, self.last_words(), self.log)
 
-    def last_lines(self) -> tuple[str, ...]:
-        """The end of its log."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return tuple(line.strip() for line in lines if line.strip())[-LAST_LINES:]
+    def last_words(self) -> str:
+        """The last line of its log, without time and name; empty where it said nothing."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")
+        return LOG_PREFIX.sub("", lines[2].strip())
 
     def interrupt(self) -> None:
         """Ask it to end."""

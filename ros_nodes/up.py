@@ -21,9 +21,10 @@ from ros_nodes.processes import Death, NodeProcess, end
 DISCOVERY_S = 3.0
 """Whoever runs in this domain is found within this time: 2 to 2.5 s were measured for a late joiner."""
 START_S = 30.0
-"""The longest that a node may take to appear; the learner and the planner load torch."""
+"""The longest that a node may take to appear or to configure: two cores may have to load torch twice."""
 ANSWER_S = 10.0
-END_S = 5.0
+END_S = 10.0
+"""Longer than any node needs; the robot is at rest before the others are asked to end."""
 REFRESH_HZ = 4.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -136,7 +137,7 @@ class Stack:
         return player is not None and player.exit_code is not None
 
     def stop(self) -> None:
-        """Bring the robot to rest first, then end all nodes; who takes longer than 5 s is killed.
+        """Bring the robot to rest first, then end all nodes; who takes too long is killed.
 
         The safety node, told to end, sends the way to rest and only then ends: nothing else is needed
         to stop the robot. May be called twice.
@@ -166,11 +167,11 @@ class Stack:
     def _bring_up(self, caretaker: Caretaker, name: str) -> None:
         for transition in ("configure", "activate"):
             try:
-                caretaker.change_state(name, transition, ANSWER_S, self._refuse_deaths)
+                caretaker.change_state(name, transition, START_S, self._refuse_deaths)
             except UserError as error:
                 self._refuse_deaths()
-                said = self._processes[name].last_lines()
-                raise UserError(f"{error}{f': {said[-1]}' if said else ''}") from error
+                said = self._processes[name].last_words()
+                raise UserError(f"{error}: {said}" if said else str(error)) from error
 
 
 def up(options: Options, *, arm: bool = True, console: Console | None = None) -> int:

@@ -1,0 +1,23 @@
+"""The nodes and a stand-in robot. It moves after: ros2 service call /safety/arm std_srvs/srv/Trigger."""
+
+from dataclasses import replace
+
+from launch import LaunchDescription
+
+from ros_nodes.launch_description import describe
+
+
+def generate_launch_description() -> LaunchDescription:
+    """See the file's text; `ros2 launch adapt sim.launch.py --show-args` lists the arguments."""
+    return describe(
+        lambda common, given: replace(
+            common,
+            sim=True,
+            scenario=given["scenario"] or None,
+            simulated_time=given["simulated_time"] == "true",
+        ),
+        {
+            "scenario": ("", "hidden hardware, by name or path; empty for the robot file's"),
+            "simulated_time": ("false", "true: the stand-in publishes /clock"),
+        },
+    )
