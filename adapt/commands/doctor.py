@@ -1,0 +1,43 @@
+"""`adapt doctor`: does the robot file fit what arrives?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapt.commands import output, ros
+from adapt.errors import UserError
+
+
+def doctor(
+    robot: output.RobotName,
+    bag: Annotated[Path | None, typer.Option(help="Check against this bag.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Check against the live topics.")] = False,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long to listen to the live topics.")] = 5.0,
+    msg_dir: output.MessageFolder = None,
+    json: output.Json = False,
+) -> None:
+    """Check a robot file, and hold it against a bag or the live topics."""
+    from adapt.bags.inspection import inspect_bag
+    from adapt.bags.tables import print_inspection
+    from adapt.robot.load import load_robot
+
+    if live and bag is not None:
+        raise UserError("options --bag and --live: give one of the two")
+    specification = load_robot(robot)
+    if bag is not None:
+        inspection = inspect_bag(specification, bag, msg_dir)
+    elif live:
+        inspection = ros.live("doctor").inspect_live(specification, seconds)
+    else:
+        console = output.console()
+        console.print(f"The robot file '{specification.name}' is valid (schema {specification.schema_hash}).")
+        console.print("To hold it against data, add --bag BAG or --live.")
+        output.finish({"robot": specification.name, "schema_hash": specification.schema_hash}, json)
+        return
+    print_inspection(inspection, output.console())
+    output.finish(inspection.as_dict(), json)
+    if inspection.problems:
+        raise typer.Exit(output.PROBLEMS)

@@ -1,0 +1,57 @@
+"""The live side of `adapt doctor`: listens to a robot's topics and says nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from adapt.bags.inspection import Inspection, TopicStatistics
+from adapt.robot.specification import RobotSpecification
+from adapt.stream.decode import message_stamp
+from ros_nodes.base import LATCHED, SENSOR, message_class
+
+
+def inspect_live(specification: RobotSpecification, seconds: float) -> Inspection:
+    """Listen for `seconds` from the first message on (or from the start, if none comes) and judge.
+
+    Raises:
+        UserError: a message type of the robot file is not installed.
+    """
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = Node("doctor", context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        statistics = TopicStatistics(specification)
+        # Discovery takes its time: it should not count as a topic that is silent.
+        heard: list[float] = []
+
+        def listener(topic: str) -> Callable[[object], None]:
+            def take(message: object) -> None:
+                heard.append(time.monotonic())
+                statistics.feed(topic, message_stamp(message), node.get_clock().now().nanoseconds, message)
+
+            return take
+
+        for topic, type_name in statistics.topics.items():
+            quality = LATCHED if topic == specification.task.command.topic else SENSOR
+            node.create_subscription(message_class(type_name), topic, listener(topic), quality)
+        begin = time.monotonic()
+        while time.monotonic() - (heard[0] if heard else begin) < seconds:
+            executor.spin_once(timeout_sec=0.05)
+            del heard[1:]
+        published = {
+            topic: types[0]
+            for topic, types in node.get_topic_names_and_types()
+            if node.count_publishers(topic)
+        }
+        return statistics.report("the live topics", published)
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
