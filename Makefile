@@ -12,7 +12,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.ready
-	$(VENV)/bin/adapt demo
+	$(VENV)/bin/adapt demo --fresh
 
 test: $(VENV)/.ready
 	$(VENV)/bin/ruff check .

@@ -1,153 +1,242 @@
-"""The main job, shown end to end: measure, adapt, fail, record, replay."""
+"""The main job, shown end to end on a stand-in: measure, adapt, fail, record, replay."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from adapt.bags.incident import load_incident
+from adapt.bags.replay import bag_ticks
 from adapt.errors import UserError
+from adapt.evaluation.demo_report import LABELS, DemoResult, demo_data, demo_report
+from adapt.evaluation.open_loop import open_loop_error
+from adapt.model.checkpoint import load_card, load_checkpoint, shipped_checkpoint
+from adapt.model.windows import Windows, cut_windows
+from adapt.registry.registry import Registry
+from adapt.robot.load import load_robot
 from adapt.robot.specification import RobotSpecification
-from adapt.settings import Settings
-from adapt.sim.reference import ReferencePath, ReferenceSettings
-from adapt.stream.tick import FloatArray, Tick
+from adapt.stream.tick import Tick
+from ros_nodes.exercises import Exercises, ExerciseSettings
+from ros_nodes.node_table import Options
 from ros_nodes.operator import Operator
+from ros_nodes.up import Stack
 
-LEAD_S = 0.5
-"""A path is sent this long before its first point."""
-
-
-class DemoSettings(Settings):
-    """How long each part takes; the times are of the robot's clock."""
-
-    episodes: int = Field(default=6, ge=5)
-    episode_s: float = Field(default=7.0, gt=1)
-    return_s: float = Field(default=1.5, gt=0)
-    """Time to move from the end of one path to the start of the next."""
-    settle_s: float = Field(default=0.5, ge=0)
-    """Not measured at the beginning of an episode."""
-    adapt_s: float = Field(default=150.0, gt=0)
-    """The longest that the robot moves to learn."""
-    after_admission_s: float = Field(default=60.0, ge=0)
-    """It goes on so long after the gate first admitted a version."""
-    fault_after_s: float = Field(default=8.0, gt=0)
-    fault_field: str = "payload_mass"
-    fault_value: float = 0.35
-    seed: int = 7
+GATE_EVENTS = ("candidate_made", "gate_decision", "admitted", "rejected")
+PARTS = {
+    "start": "starting the nodes",
+    "direct": f"measuring: {LABELS['direct']}",
+    "pretrained": f"measuring: {LABELS['pretrained']}",
+    "adapt": "adapting while it runs",
+    "adapted": f"measuring: {LABELS['adapted']}",
+    "fault": "a fault in mid-motion",
+    "replay": "replaying the incident offline",
+}
 
 
-Progress = Callable[[str, float], None]
-"""Told the part that runs, and how much of it is done, from 0 to 1."""
+def demonstrate(robot: str, store: Path, scenario: str | None, settings: ExerciseSettings) -> int:
+    """Run everything on this machine only, and write `report.html` and `report.json` into `store`.
+
+    Args:
+        robot: name or path of the robot file.
+        store: a folder without a registry: the demonstration begins with the pretrained model.
+        scenario: of the hidden robot; None for the robot file's own.
+        settings: length of the parts.
+
+    Returns:
+        0; 1 where the report says that something was not shown.
+
+    Raises:
+        UserError: `store` has been used, or a node does not start or dies.
+    """
+    if (store / "versions").exists():
+        raise UserError(f"{store}: holds versions of an earlier run: remove it, or give another --store")
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    specification = load_robot(robot)
+    pretrained = load_card(shipped_checkpoint(specification)).version
+    if specification.simulation is None:
+        raise UserError(f"robot '{robot}': key 'simulation' is missing: the demonstration needs a stand-in")
+    console = Console()
+    with _progress(console) as shown:
+        tasks = {name: shown.add_task(text, total=1.0, start=False) for name, text in PARTS.items()}
+        report = _Parts(shown, tasks)
+        report("start", 0.0)
+        with Stack(Options(robot=robot, store=store, sim=True, scenario=scenario)) as stack:
+            stack.start()
+            operator = Operator(specification)
+            try:
+                result = _exercise(specification, settings, stack, operator, report, pretrained)
+            finally:
+                operator.close()
+        report("replay", 0.0)
+        incident, fault, live = result["incident"], result["fault"], result.pop("live")
+        if incident is not None:
+            result["replay"] = _replay(
+                specification, store, incident, fault["stamp_ns"], live, result["versions"]
+            )
+        report("replay", 1.0)
+    shown_result = DemoResult(scenario=scenario or specification.simulation.scenario or "ideal", **result)
+    data = demo_data(specification, shown_result)
+    page = demo_report(specification, shown_result, data).write(store, data)
+    _say(console, specification, shown_result, data, page)
+    return int(bool(data["problems"]))
 
 
-class Demo:
-    """Drives the operator through the parts of the demonstration, one after the other."""
+class _Parts:
+    """Moves the bars: a part that begins ends those before it."""
 
-    def __init__(
-        self,
-        specification: RobotSpecification,
-        settings: DemoSettings,
-        operator: Operator,
-        progress: Progress,
-    ):
-        self._specification = specification
-        self._settings = settings
-        self._operator = operator
+    def __init__(self, progress: Progress, tasks: Mapping[str, TaskID]):
         self._progress = progress
-        self._generator = np.random.default_rng(settings.seed)
-        self._paths = [self._path(settings.episode_s) for _ in range(settings.episodes)]
-        self._pose: FloatArray = np.zeros(0)
+        self._tasks = tasks
 
-    def measure(self, name: str, controller: str, version: str) -> tuple[str, list[list[Tick]]]:
-        """Drive all measured paths with one controller; gives the version that drove and the ticks.
+    def __call__(self, part: str, done: float) -> None:
+        for name, task in self._tasks.items():
+            if name == part:
+                self._progress.start_task(task)
+                self._progress.update(task, completed=min(done, 1.0))
+                return
+            self._progress.update(task, completed=1.0)
 
-        The learner rests meanwhile: nothing is learned from what is measured on.
-        """
-        operator, settings = self._operator, self._settings
-        operator.trigger("/learner/pause")
-        operator.set_parameter("planner", "version", version)
-        operator.set_parameter("planner", "controller", controller)
-        episodes = []
-        for number, path in enumerate(self._paths):
-            begin = self._give(path, settings.episode_s)
-            end = begin + round(settings.episode_s * 1e9)
-            self._progress(name, number / len(self._paths))
-            self._wait(end, name, number / len(self._paths), 1 / len(self._paths))
-            measured = begin + round(settings.settle_s * 1e9)
-            episodes.append(self._between(measured, end))
-        return episodes[0][-1].version, episodes
 
-    def adapt(self) -> list[Tick]:
-        """Move at random while the learner learns, and let the planner follow what the gate admits."""
-        operator, settings = self._operator, self._settings
-        operator.set_parameter("planner", "controller", "planner")
-        operator.set_parameter("planner", "version", "")
-        operator.trigger("/learner/resume")
-        start = operator.now_ns()
-        end = start + round(settings.adapt_s * 1e9)
-        enough: int | None = None
-        while operator.now_ns() < (end if enough is None else min(end, enough)):
-            stretch_s = 10.0
-            begin = self._give(self._path(stretch_s), stretch_s)
-            done = (operator.now_ns() - start) / (settings.adapt_s * 1e9)
-            self._wait(begin + round(stretch_s * 1e9), "adapt", done, stretch_s / settings.adapt_s)
-            if enough is None and operator.events_of("admitted"):
-                enough = operator.now_ns() + round(settings.after_admission_s * 1e9)
-        operator.trigger("/learner/pause")
-        return self._between(start, operator.now_ns())
+def _exercise(
+    specification: RobotSpecification,
+    settings: ExerciseSettings,
+    stack: Stack,
+    operator: Operator,
+    report: _Parts,
+    pretrained: str,
+) -> dict[str, Any]:
+    exercises = Exercises(specification, settings, operator, report)
+    exercises.settle()
+    stack.arm()
+    episodes, versions = {}, {}
+    versions["direct"], episodes["direct"] = exercises.measure("direct", "direct", pretrained)
+    versions["pretrained"], episodes["pretrained"] = exercises.measure("pretrained", "planner", pretrained)
+    adaptation = exercises.adapt()
+    versions["adapted"], episodes["adapted"] = exercises.measure("adapted", "planner", "")
+    fault_ns, live, incident = exercises.fail()
+    for death in stack.deaths():
+        raise UserError(str(death))
+    return {
+        "episodes": episodes,
+        "versions": versions | {"direct": "none"},
+        "adaptation": adaptation,
+        "control": _control(operator.diagnostics["planner"]),
+        "budget": operator.budget(),
+        "gate": [
+            {"kind": event["kind"], "stamp_ns": event["stamp_ns"], **event["detail"]}
+            for event in operator.events
+            if event["kind"] in GATE_EVENTS
+        ],
+        "fault": {"field": settings.fault_field, "value": settings.fault_value, "stamp_ns": fault_ns},
+        "incident": None if incident is None else _incident(incident, operator, fault_ns),
+        "live": live,
+        "replay": None,
+    }
 
-    def fail(self) -> tuple[int, list[Tick], dict[str, Any] | None]:
-        """Inject the fault in mid-motion and wait for its incident bag."""
-        operator, settings = self._operator, self._settings
-        length_s = settings.fault_after_s + 12.0
-        known = len(operator.events_of("incident"))
-        begin = self._give(self._path(length_s), length_s)
-        self._wait(begin + round(settings.fault_after_s * 1e9), "fault", 0.0, 0.4)
-        fault_ns = operator.now_ns()
-        operator.inject(settings.fault_field, settings.fault_value)
-        self._wait(begin + round(length_s * 1e9), "fault", 0.4, 0.5)
-        operator.wait_until(lambda: len(operator.events_of("incident")) > known, 20.0)
-        operator.inject(settings.fault_field, 0.0)
-        incidents = operator.events_of("incident")
-        ticks = self._between(begin, operator.now_ns())
-        return fault_ns, ticks, incidents[-1]["detail"] if len(incidents) > known else None
 
-    def settle(self) -> None:
-        """Hold the pose in which the robot was found, so that the first path has somewhere to start."""
-        self._pose = self._operator.measured()[list(self._specification.command_anchor)]
-        self._operator.give_reference(self._operator.now_ns(), np.stack([self._pose, self._pose]))
+def _control(said: Mapping[str, str]) -> dict[str, Any]:
+    """The planner's last diagnostics as figures."""
+    spread = {
+        f"{name}_ms": {key: float(said[f"{name}_{key}_ms"]) for key in ("p50", "p99", "max")}
+        for name in ("jitter", "planning")
+    }
+    counts = {name: round(float(said[name])) for name in ("ticks", "missed")}
+    rates = {name: float(said[name]) for name in ("configured_hz", "kept_hz")}
+    return {**rates, **counts, **spread}
 
-    def _path(self, duration_s: float) -> ReferencePath:
-        limits = np.array([limit.position for limit in self._specification.action.limits.values()])
-        middle, reach = limits.mean(axis=1), np.ptp(limits, axis=1)
-        start = middle + self._generator.uniform(-0.15, 0.15, len(middle)) * reach
-        return ReferencePath(self._specification, start, duration_s, self._generator, ReferenceSettings())
 
-    def _give(self, path: ReferencePath, duration_s: float) -> int:
-        """Send a path with the way to its start; gives the stamp at which it begins."""
-        rate = self._specification.rate_hz
-        wanted = path.position(np.arange(round(duration_s * rate) + 1) / rate)
-        steps = max(2, round(self._settings.return_s * rate))
-        phase = np.arange(steps)[:, None] / steps
-        share = phase**3 * (10 - 15 * phase + 6 * phase**2)  # minimum jerk (Flash and Hogan, 1985)
-        way = self._pose + share * (wanted[0] - self._pose)
-        stamp = self._operator.now_ns() + round(LEAD_S * 1e9)
-        self._operator.give_reference(stamp, np.concatenate([way, wanted]))
-        self._pose = wanted[-1]
-        return stamp + round(steps / rate * 1e9)
+def _incident(detail: Mapping[str, Any], operator: Operator, fault_ns: int) -> dict[str, Any]:
+    told = [event for event in operator.events if event["stamp_ns"] >= fault_ns]
+    first = next((event for event in told if event["kind"] == detail["trigger"]), None)
+    delay = float("nan") if first is None else (first["stamp_ns"] - fault_ns) * 1e-9
+    return {"id": detail["id"], "path": detail["path"], "trigger": detail["trigger"], "delay_s": delay}
 
-    def _wait(self, until_ns: int, name: str, done: float, share: float) -> None:
-        start = self._operator.now_ns()
 
-        def passed() -> bool:
-            now = self._operator.now_ns()
-            self._progress(name, done + share * min(1.0, (now - start) / max(1, until_ns - start)))
-            return bool(self._operator.ticks and self._operator.ticks[-1].stamp_ns >= until_ns)
+def _replay(
+    specification: RobotSpecification,
+    store: Path,
+    incident: Mapping[str, Any],
+    fault_ns: int,
+    live: Sequence[Tick],
+    versions: Mapping[str, str],
+) -> dict[str, Any]:
+    """What the bag tells offline: the ticks again, and what each version foretells of them."""
+    ticks = list(bag_ticks(load_incident(store, incident["id"]).bag, specification))
+    seen = {tick.index: tick for tick in live}
+    both = [tick for tick in ticks if tick.index in seen]
+    registry = Registry(store, specification, lambda: 0)
+    errors = {}
+    for name in ("pretrained", "adapted"):
+        model = (
+            load_checkpoint(shipped_checkpoint(specification), specification)[0]
+            if name == "pretrained"
+            else registry.load(versions[name])[0]
+        )
+        parts = {
+            "before_fault": [tick for tick in ticks if tick.stamp_ns < fault_ns],
+            "after_fault": [tick for tick in ticks if tick.stamp_ns >= fault_ns],
+        }
+        errors[name] = {
+            part: open_loop_error(model, _windows(specification, some)).total for part, some in parts.items()
+        }
+    registry.close()
+    return {
+        "ticks": len(ticks),
+        "same_ticks": bool(both) and all(_same(tick, seen[tick.index]) for tick in both),
+        f"open_loop_rmse_{specification.task.command.unit}": errors,
+    }
 
-        if not self._operator.wait_until(passed, (until_ns - start) * 1e-9 + 10.0):
-            raise UserError(f"demo, part '{name}': the planner's ticks have stopped; see the planner's log")
 
-    def _between(self, start_ns: int, end_ns: int) -> list[Tick]:
-        return [tick for tick in self._operator.ticks if start_ns <= tick.stamp_ns < end_ns]
+def _windows(specification: RobotSpecification, ticks: Sequence[Tick]) -> Windows:
+    """All windows of complete ticks, none across a gap."""
+    windows, run = [], list[Tick]()
+    for tick in [*ticks, None]:
+        if tick is not None and tick.complete and (not run or tick.index == run[-1].index + 1):
+            run.append(tick)
+            continue
+        if run:
+            names = ("observation", "applied", "command")
+            columns = [np.stack([getattr(each, name) for each in run]) for name in names]
+            windows.append(cut_windows(*columns, specification.history_ticks, specification.horizon_ticks))
+        run = [] if tick is None or not tick.complete else [tick]
+    return Windows.join(windows)
+
+
+def _same(first: Tick, second: Tick) -> bool:
+    return all(
+        np.array_equal(getattr(first, name), getattr(second, name), equal_nan=True)
+        for name in ("observation", "valid", "command", "proposed", "applied")
+    ) and (first.stamp_ns, first.version) == (second.stamp_ns, second.version)
+
+
+def _progress(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console)
+
+
+def _say(
+    console: Console,
+    specification: RobotSpecification,
+    result: DemoResult,
+    data: Mapping[str, Any],
+    page: Path,
+) -> None:
+    unit = specification.task.command.unit
+    for name, ticks in result.episodes.items():
+        figure = data[f"tracking_rmse_{unit}"][name]
+        interval = f"{figure['low']:.4f} to {figure['high']:.4f}"
+        console.print(f"{figure['mean']:.4f} {unit} ({interval}, {len(ticks)} episodes): {LABELS[name]}")
+    for problem in data["problems"]:
+        console.print(f"not shown: {problem}", style="red")
+    console.print(f"report: {page}")

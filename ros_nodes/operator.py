@@ -52,12 +52,14 @@ class Operator(Node):
         self.ticks: list[Tick] = []
         self.events: list[dict[str, Any]] = []
         self.diagnostics: dict[str, dict[str, str]] = {}
+        self._learner: dict[str, Any] = {}
         self._news = threading.Condition()
         self._reference = self.create_publisher(JointTrajectory, specification.task.command.topic, LATCHED)
         self._faults = self.create_publisher(String, "/stand_in/set", RELIABLE)
         self.create_subscription(Float64MultiArray, TICK_TOPIC, self._on_tick, RELIABLE)
         self.create_subscription(String, "/adapt/event", self._on_event, RELIABLE)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RELIABLE)
+        self.create_subscription(String, "/adapt/learner_status", self._on_learner, RELIABLE)
         self._executor = SingleThreadedExecutor(context=self._own_context)
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._executor.spin, name="operator", daemon=True)
@@ -109,6 +111,18 @@ class Operator(Node):
         answer = self._ask(Trigger, service, Trigger.Request())
         if not answer.success:
             raise UserError(f"service {service}: {answer.message}")
+
+    def budget(self) -> dict[str, dict[str, int]]:
+        """Ticks used and remaining by split, as the learner last told.
+
+        Raises:
+            UserError: it has told nothing within ten seconds.
+        """
+        if not self.wait_until(lambda: bool(self._learner), ANSWER_S):
+            raise UserError(
+                f"topic /adapt/learner_status: nothing within {ANSWER_S:g} s; see the learner's log"
+            )
+        return dict(self._learner["budget"])
 
     def now_ns(self) -> int:
         """The robot's clock."""
@@ -167,4 +181,9 @@ class Operator(Node):
         with self._news:
             for status in message.status:
                 self.diagnostics[status.name] = {pair.key: pair.value for pair in status.values}
+            self._news.notify_all()
+
+    def _on_learner(self, message: String) -> None:
+        with self._news:
+            self._learner = json.loads(message.data)
             self._news.notify_all()

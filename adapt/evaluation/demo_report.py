@@ -58,7 +58,7 @@ def demo_data(specification: RobotSpecification, result: DemoResult) -> dict[str
     """All figures, for JSON; `problems` says what was not shown, and is empty where all was."""
     errors = {name: tracking_rmse(specification, ticks) for name, ticks in result.episodes.items()}
     unit = specification.task.command.unit
-    data = {
+    data: dict[str, Any] = {
         "robot": specification.name,
         "scenario": result.scenario,
         "versions": dict(result.versions),
@@ -139,7 +139,7 @@ def _add_tracking(
     shown = {LABELS[name]: ticks[0] for name, ticks in result.episodes.items()}
     joint = _liveliest(specification, result.episodes["direct"][0])
     length = min(len(ticks) for ticks in shown.values())
-    times = np.arange(length) * specification.period_s
+    times: FloatArray = np.arange(length, dtype=np.float64) * specification.period_s
     position = {name: _column(specification, ticks[:length], joint) for name, ticks in shown.items()}
     wanted = np.array([tick.command[joint] for tick in shown[LABELS["direct"]][:length]])
     name = specification.task.command.names[joint]
