@@ -38,12 +38,12 @@ class Card(Settings):
 
 
 def content_hash(state: dict[str, Tensor]) -> str:
-    """Name a set of weights by what is in it."""
+    """Name a set of weights by the numbers in it, as float32."""
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode())
         digest.update(str(tuple(state[name].shape)).encode())
-        digest.update(state[name].detach().cpu().contiguous().numpy().tobytes())
+        digest.update(state[name].detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]
 
 

@@ -46,13 +46,14 @@ def weights(returns: Tensor, effective: float) -> Tensor:
     if not bool(finite.any()):
         return torch.zeros_like(returns)
     best = returns[finite].max()
-    behind = torch.where(finite, best - returns, torch.full_like(returns, torch.inf))
-    spread = float(behind[finite].max())
-    if spread == 0.0:
+    behind = torch.where(finite, best.double() - returns.double(), torch.inf)
+    worse = behind[finite & (behind > 0.0)]
+    if len(worse) == 0:
         return finite.to(returns.dtype) / finite.sum()
-    low, high = 1e-4 * spread, 1e2 * spread
+    # From all weight on the best to all weights equal, even where one return is far below the others.
+    low, high = 1e-2 * float(worse.min()), 1e2 * float(worse.max())
     for _ in range(20):
         middle = (low * high) ** 0.5
         weight = torch.softmax(-behind / middle, dim=0)
         low, high = (middle, high) if 1.0 / float(weight.square().sum()) < effective else (low, middle)
-    return torch.softmax(-behind / high, dim=0)
+    return torch.softmax(-behind / high, dim=0).to(returns.dtype)

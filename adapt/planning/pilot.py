@@ -120,7 +120,10 @@ class Pilot:
         self.surprised = bool(valid.all()) and self._compare(observation)
         proposal = self._choose(observation, valid, commands, ahead, sent)
         if proposal is None or proposal.predicted is None:
+            # The plan before is no longer of the tick before: neither expectation nor warm start.
             self._expected.clear()
+            self._planner.reset()
+            self._tail = self._tail if proposal is not None and proposal.source == "tail" else None
         else:
             self._expected.append(proposal.predicted[EXPECTED_TICKS - 1])
         return proposal
@@ -166,7 +169,6 @@ class Pilot:
         self.counts["samples not finite"] += plan.not_finite
         actions = plan.actions[1:].double().cpu().numpy()
         if not (np.isfinite(actions).all() and np.isfinite(plan.value)):
-            self._planner.reset()
             return self._older("plan not finite")
         self._tail, self._tail_age = actions[1:], 0
         self.counts[self.controller] += 1
@@ -181,7 +183,6 @@ class Pilot:
     def _older(self, reason: str) -> Proposal | None:
         self.counts[reason] += 1
         if self._tail is None or len(self._tail) == 0 or self._tail_age >= self._settings.oldest_tail_ticks:
-            self._tail = None
             return None
         actions, self._tail, self._tail_age = self._tail, self._tail[1:], self._tail_age + 1
         self.counts["tail"] += 1
