@@ -63,7 +63,8 @@ class BettingTest:
     @property
     def e_value(self) -> float:
         """The wealth now, from 1 at the start."""
-        return float(np.exp(np.logaddexp.reduce(self._log_wealth + self._LOG_WEIGHTS)))
+        log_wealth = float(np.logaddexp.reduce(self._log_wealth + self._LOG_WEIGHTS))
+        return math.exp(min(log_wealth, 700.0))  # of which the exponential is still finite
 
 
 class Gate:

@@ -25,11 +25,11 @@ class UpdateSettings(Settings):
 
     method: Literal["full", "linear"] = "full"
     """Which weights change: all of the dynamics, or only their linear autoregression."""
-    steps: int = Field(default=300, gt=0)
+    steps: int = Field(default=600, gt=0)
     batch: int = Field(default=64, gt=0)
-    rehearsal_share: float = Field(default=0.5, ge=0, lt=1)
+    rehearsal_share: float = Field(default=0.25, ge=0, lt=1)
     """Part of each batch that comes from simulation."""
-    learning_rate: float = Field(default=5e-4, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
     """Of the first step; it falls to zero, linearly, with the last."""
     pull: float = Field(default=1.0, ge=0)
     """Each step moves the weights towards the parent's by this times the learning rate."""

@@ -1,7 +1,6 @@
-"""A learner with its store, on a clock that follows the ticks. Run as a program, it learns until killed."""
+"""A learner with its store, on a clock that follows the ticks."""
 
-import itertools
-import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -65,8 +64,8 @@ def real_ticks(seconds: float, skip_s: float = 0.0, sag: float = 0.05):
     return ticks_of(positions[first:], targets[first:], first, START_NS + first * PERIOD_NS)
 
 
-def learn_until_killed(folder: Path) -> None:
-    """Learn with all intervals short, and print a line for every event."""
+def learn_until_killed(folder: Path, told: Connection) -> None:
+    """Learn with all intervals short, and send the kind of every event."""
     torch.set_num_threads(1)
     settings = LearnerSettings(
         fresh_adapt_s=4.0, update=UpdateSettings(steps=6, batch=8), gate=GateSettings(most_segments=3)
@@ -74,11 +73,6 @@ def learn_until_killed(folder: Path) -> None:
     deployment = Deployment(folder, tiny_model(ARM), settings, rehearsal=simulated_windows(1))
     segments = deployment.ledger.records.segments
     skip_s = (segments[-1].last_stamp_ns - START_NS) * 1e-9 + 0.04 if segments else 0.0
-    for tick in itertools.chain(real_ticks(300.0, skip_s)):
+    for tick in real_ticks(80.0, skip_s):
         for event in deployment.live([tick]):
-            sys.stdout.write(f"{event.kind}\n")
-            sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    learn_until_killed(Path(sys.argv[1]))
+            told.send(event.kind)

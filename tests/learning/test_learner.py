@@ -1,15 +1,12 @@
 import json
+import multiprocessing
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from deployment import ARM, Deployment, real_ticks
+from deployment import ARM, Deployment, learn_until_killed, real_ticks
 from small_arm import servo_motion, tiny_model, two_joint_arm
 
 from adapt.errors import UserError
@@ -132,21 +129,17 @@ def test_after_a_full_disk_the_learner_goes_on(tmp_path):
 
 def test_a_learner_killed_at_any_instant_leaves_a_ledger_that_verifies_and_whole_versions(tmp_path):
     generator = random.Random(0)
-    program = Path(__file__).with_name("deployment.py")
-    segments = 0
+    context = multiprocessing.get_context("fork")  # so that torch is not imported ten times
     for _ in range(10):
-        with subprocess.Popen(
-            [sys.executable, str(program), str(tmp_path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            for _ in range(generator.randint(1, 25)):
-                assert process.stdout.readline(), process.stderr.read()
-            try:
-                process.wait(generator.uniform(0, 0.05))
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
+        heard, told = context.Pipe(duplex=False)
+        process = context.Process(target=learn_until_killed, args=(tmp_path, told))
+        process.start()
+        told.close()
+        for _ in range(generator.randint(1, 25)):
+            heard.recv()
+        process.join(generator.uniform(0, 0.05))
+        process.kill()
+        process.join()
         assert verify_ledger(tmp_path / "ledger.sqlite") == []
         registry = Registry(tmp_path / "registry", ARM, lambda: 0)
         for version in registry.versions():

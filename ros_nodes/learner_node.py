@@ -1,0 +1,224 @@
+"""The learner: live ticks become admitted versions, in a process of its own that yields to the planner."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+from std_msgs.msg import Float64MultiArray, String
+from std_srvs.srv import Trigger
+
+from adapt.errors import UserError
+from adapt.learning.learner import Learner
+from adapt.learning.ledger import Ledger
+from adapt.learning.rehearsal import load_windows
+from adapt.learning.settings import LearnerSettings
+from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
+from adapt.registry.registry import Registry
+from adapt.settings import load_settings
+from adapt.stream.tick import Tick
+from adapt.stream.tick_message import TICK_TOPIC, decode_tick
+from ros_nodes.base import (
+    LATCHED,
+    RELIABLE,
+    EventPublisher,
+    Severity,
+    declare_parameters,
+    robot_of,
+    run,
+)
+
+DEFAULTS = {
+    "robot": "",
+    "store": "",
+    "checkpoint": "",
+    "rehearsal": "",
+    "settings": "",
+    "seed": 0,
+    "threads": 1,
+    "niceness": 10,
+}
+WAITING_TICKS = 1000
+"""So many ticks may wait while the learner trains; more are lost, and counted."""
+STATUS_PERIOD_S = 1.0
+
+Serve = Callable[[Trigger.Request, Trigger.Response], Trigger.Response]
+
+
+class LearnerNode(Node):
+    """Callbacks only queue ticks; one thread feeds them to the learner and lets it work.
+
+    Services (std_srvs/Trigger): /learner/pause takes no ticks and does no work until /learner/resume;
+    /learner/rollback returns to the version before, at once, also while paused. A disk that is full or
+    fails pauses the learner too; the robot goes on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("learner")
+        given = declare_parameters(self, DEFAULTS)
+        specification = robot_of(given)
+        if not given["store"]:
+            raise UserError(
+                "parameter 'store' of node 'learner' is missing: give a folder for what is learned"
+            )
+        os.nice(given["niceness"])
+        torch.set_num_threads(given["threads"])
+        checkpoint = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
+        rehearsal = Path(given["rehearsal"] or checkpoint.with_suffix(".rehearsal.safetensors"))
+        self._events = EventPublisher(self)
+        if not given["rehearsal"] and not rehearsal.is_file():
+            detail = {"missing": str(rehearsal), "effect": "forgetting of the simulation is not bounded"}
+            self._events.publish("no_rehearsal", "warning", detail)
+        settings = Path(given["settings"])
+        store = Path(given["store"])
+        try:
+            self._registry = Registry(store, specification, self._now)
+            self._ledger = Ledger(store / "ledger.sqlite", specification, self._now, given["seed"])
+            self._learner = Learner(
+                specification,
+                load_settings(settings, LearnerSettings) if given["settings"] else LearnerSettings(),
+                self._registry,
+                self._ledger,
+                load_checkpoint(checkpoint, specification)[0],
+                load_windows(rehearsal, specification) if rehearsal.is_file() or given["rehearsal"] else None,
+                given["seed"],
+                self._now,
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(f"parameter 'store' of node 'learner': {store}: {error}") from error
+        self._robot = specification.name
+        self._ticks: queue.Queue[Tick] = queue.Queue(WAITING_TICKS)
+        self._lost = 0
+        self._paused = ""
+        self._leave = threading.Event()
+        self._status_due = time.monotonic()
+        self._announced = ""
+        self._announcing = threading.Lock()
+
+        self._versions = self.create_publisher(String, "/adapt/admitted_version", LATCHED)
+        self._statuses = self.create_publisher(String, "/adapt/learner_status", RELIABLE)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self._announce()
+        self.create_subscription(Float64MultiArray, TICK_TOPIC, self._on_tick, RELIABLE)
+        self.create_service(Trigger, "/learner/pause", self._serve(lambda: self._pause("operator")))
+        self.create_service(Trigger, "/learner/resume", self._serve(self._resume))
+        self.create_service(Trigger, "/learner/rollback", self._serve(self._roll_back))
+        self.create_timer(STATUS_PERIOD_S, self._check_thread)
+        self._thread = threading.Thread(target=self._learn, name="learning", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the learning thread after the step under way, and close the files."""
+        self._leave.set()
+        self._thread.join()
+        self._ledger.close()
+        self._registry.close()
+
+    def _now(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _on_tick(self, message: Float64MultiArray) -> None:
+        try:
+            self._ticks.put_nowait(decode_tick(message))
+        except UserError as error:
+            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+        except queue.Full:
+            self._lost += 1
+
+    def _learn(self) -> None:
+        while not self._leave.is_set():
+            try:
+                self._take_ticks()
+                if not self._paused:
+                    for event in self._learner.work():
+                        self._events.publish(event.kind, event.severity, event.detail)
+                self._announce()
+            except (OSError, sqlite3.Error, UserError) as error:
+                self._pause(str(error), "error")
+            if time.monotonic() >= self._status_due:
+                self._status_due = time.monotonic() + STATUS_PERIOD_S
+                self._tell_status()
+
+    def _take_ticks(self) -> None:
+        """Feed what has come, and wait for a tick where there is nothing else to do."""
+        wait = bool(self._paused) or self._learner.idle
+        try:
+            tick = self._ticks.get(timeout=0.1) if wait else self._ticks.get_nowait()
+            while True:
+                if not self._paused:
+                    self._learner.feed(tick)
+                tick = self._ticks.get_nowait()
+        except queue.Empty:
+            return
+
+    def _announce(self) -> None:
+        """Tell which version is admitted, if another is than was told last."""
+        with self._announcing:
+            current = self._registry.current() or ""
+            if current != self._announced:
+                self._announced = current
+                self._versions.publish(String(data=current))
+
+    def _serve(self, action: Callable[[], str]) -> Serve:
+        def serve(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            try:
+                response.message = action()
+                response.success = True
+            except (OSError, sqlite3.Error, UserError) as error:
+                response.success, response.message = False, str(error)
+            return response
+
+        return serve
+
+    def _pause(self, reason: str, severity: Severity = "info") -> str:
+        if not self._paused:
+            self._events.publish("learning_paused", severity, {"reason": reason})
+        self._paused = reason
+        return f"paused: {reason}"
+
+    def _resume(self) -> str:
+        if self._paused:
+            self._events.publish("learning_resumed")
+        self._paused = ""
+        return "learning"
+
+    def _roll_back(self) -> str:
+        version = self._registry.rollback("operator")
+        self._announce()
+        self._events.publish("rolled_back", "warning", {"version": version})
+        return version
+
+    def _tell_status(self) -> None:
+        status = {**self._learner.status(), "paused": self._paused, "ticks_lost": self._lost}
+        self._statuses.publish(String(data=json.dumps(status, allow_nan=False)))
+        report = DiagnosticStatus(name="learner", hardware_id=self._robot)
+        report.level = DiagnosticStatus.WARN if self._paused or self._lost else DiagnosticStatus.OK
+        report.message = f"paused: {self._paused}" if self._paused else "learning"
+        report.values = [KeyValue(key=key, value=json.dumps(value)) for key, value in status.items()]
+        array = DiagnosticArray(status=[report])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+
+    def _check_thread(self) -> None:
+        """Fail loudly: without its thread the node would look alive and learn nothing."""
+        if not self._thread.is_alive() and not self._leave.is_set():
+            raise RuntimeError("the learning thread has ended: see the error above")
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the learner."""
+    return run(LearnerNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
