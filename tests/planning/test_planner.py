@@ -1,0 +1,129 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from servo import ARM, HIGH, HISTORY, HORIZON, LOW, POSE, SHARE, servo_model
+from torch import Tensor
+
+from adapt.model.world_model import WorldModel
+from adapt.planning.planner import Plan, Planner
+from adapt.planning.reward import TrackingReward
+from adapt.planning.settings import PlannerSettings
+
+REST = torch.tensor(POSE, dtype=torch.float32)
+MODEL = servo_model()
+STILL = (REST.expand(HISTORY + 1, 6), REST.expand(HISTORY, 6), REST)
+NO_NOISE = PlannerSettings(noise=1e-12, samples=8)
+
+
+def planner(model: WorldModel = MODEL, settings: PlannerSettings | None = None, seed: int = 0) -> Planner:
+    return Planner(ARM, model, settings or PlannerSettings(), torch.Generator().manual_seed(seed))
+
+
+def ramp(speed: float) -> Tensor:
+    return REST + speed * torch.arange(1.0, HORIZON + 1)[:, None] / HORIZON
+
+
+def test_the_plan_follows_better_than_the_policy_and_its_prediction_comes_true() -> None:
+    command = ramp(0.2)
+    settings = PlannerSettings(samples=64, iterations=25, noise=2.0, shrink=0.95)
+    plan = planner(settings=settings).plan(*STILL, command)
+    assert plan.policy_value < -300 and plan.value > 0.3 * plan.policy_value
+    position = REST
+    for action, predicted in zip(plan.actions, plan.predicted, strict=True):
+        position = position + SHARE * (action - position)
+        torch.testing.assert_close(predicted, position, atol=1e-5, rtol=1e-5)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.floats(-30, 30), st.booleans())
+def test_the_first_action_is_what_was_sent_and_limits_hold(seed: int, goal: float, lively: bool) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    sent = REST + 0.1 * torch.randn(6, generator=generator)
+    command = torch.full((HORIZON, 6), goal) + torch.randn(HORIZON, 6, generator=generator)
+    searching = planner(servo_model(lively), PlannerSettings(noise=100.0, samples=16), seed)
+    for _ in range(2):
+        plan = searching.plan(STILL[0], STILL[1], sent, command)
+        assert torch.equal(plan.actions[0], sent)
+        assert (plan.actions[1:] >= torch.tensor(LOW) - 1e-6).all()
+        assert (plan.actions[1:] <= torch.tensor(HIGH) + 1e-6).all()
+        assert plan.value >= plan.policy_value and plan.not_finite == 0
+
+
+@torch.no_grad()
+def test_the_search_begins_with_the_rest_of_the_plan_before() -> None:
+    """A plan that is rolled round, or filled up with zeros, is not what the plan before goes on to say."""
+    model = servo_model(lively_policy=True)
+    searching = planner(model, NO_NOISE)
+    before = searching.plan(*STILL, ramp(0.3)).actions
+    assert (before.diff(dim=0).abs().amax(1) > 1e-3).all(), "a plan that does not move shows nothing"
+    rest = torch.cat([before[1:], before[-1:]])
+    # A reference that only the rest of the plan before follows.
+    context = model.read(STILL[0][None], STILL[1][None])
+    command = model.observation(model.predict(context, rest[None]), context.now)[0]
+    plan = searching.plan(STILL[0], STILL[1], rest[0], command)
+    torch.testing.assert_close(plan.actions, rest, atol=1e-5, rtol=0.0)
+    assert plan.policy_value < plan.value - 0.5
+    searching.reset()
+    plan = searching.plan(STILL[0], STILL[1], rest[0], command)
+    assert plan.value == pytest.approx(plan.policy_value, abs=1e-3)
+
+
+def test_without_noise_the_plan_is_where_the_search_began() -> None:
+    model = servo_model(lively_policy=True)
+    command = ramp(0.3)
+    plan = planner(model, NO_NOISE).plan(*STILL, command)
+    torch.testing.assert_close(plan.actions, planner(model).policy_plan(*STILL, command).actions)
+    assert plan.value == pytest.approx(plan.policy_value, rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_plan() -> None:
+    def plans(seed: int) -> Tensor:
+        searching = planner(seed=seed)
+        return torch.stack([searching.plan(*STILL, ramp(0.3)).actions for _ in range(3)])
+
+    assert torch.equal(plans(1), plans(1)) and not torch.equal(plans(1), plans(2))
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("share", [1, 2, 5])
+def test_a_return_that_is_not_finite_never_wins(
+    monkeypatch: pytest.MonkeyPatch, bad: float, share: int
+) -> None:
+    whole: Callable[..., Tensor] = TrackingReward.__call__
+    spoilt: list[Tensor] = []
+
+    def spoil(self: TrackingReward, observation: Tensor, action: Tensor, *others: Tensor) -> Tensor:
+        reward = whole(self, observation, action, *others)
+        if len(action) > 2:
+            reward[::share, 3] = bad
+            spoilt.extend(action[::share])
+        return reward
+
+    monkeypatch.setattr(TrackingReward, "__call__", spoil)
+    settings = PlannerSettings(samples=20, iterations=1)
+    plan: Plan = planner(settings=settings).plan(*STILL, ramp(0.3))
+    assert plan.not_finite == len(spoilt) > 0
+    assert torch.isfinite(plan.actions).all()
+    if share > 1:
+        assert not any(torch.equal(plan.actions, each) for each in spoilt)
+
+
+def test_dynamics_that_are_not_finite_leave_a_plan_without_value() -> None:
+    model = servo_model()
+    with torch.no_grad():
+        model.dynamics.impulse_response.fill_(torch.nan)
+    plan = planner(model).plan(*STILL, ramp(0.3))
+    assert not plan.value > -torch.inf and plan.not_finite > 0
+
+
+def test_a_policy_that_is_not_finite_does_not_spoil_the_plan_before() -> None:
+    model = servo_model()
+    searching = planner(model)
+    searching.plan(*STILL, ramp(0.3))
+    with torch.no_grad():
+        model.policy.output.bias.fill_(torch.nan)
+    plan = searching.plan(*STILL, ramp(0.3))
+    assert torch.isfinite(plan.actions).all() and plan.value > -torch.inf
