@@ -31,7 +31,7 @@ _WITHIN = {
     "lead_s": _Field(0.0, 0.3, unit=0.05),
     "profile_acceleration": _Field(15.0, 1000.0),
     "profile_velocity": _Field(0.8, 10.0),
-    "torque_limit": _Field(0.3, 6.0),
+    "torque_limit": _Field(0.3, 3.5),
     "damping": _Field(0.05, 4.0),
     "coulomb_friction": _Field(0.005, 1.0),
     "static_friction": _Field(0.005, 1.5),

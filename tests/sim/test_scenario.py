@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from adapt.errors import UserError
 from adapt.robot.load import configuration_folders, load_robot
 from adapt.sim.scenario import PER_JOINT, Scenario, load_scenario
+from adapt.sim.stand_in import StandIn
 
 SPEC = load_robot("so101")
 NAMES = sorted(path.stem for path in (configuration_folders()[0] / "scenarios" / "so101").glob("*.yaml"))
@@ -16,6 +18,17 @@ NAMES = sorted(path.stem for path in (configuration_folders()[0] / "scenarios" /
 @pytest.mark.parametrize("name", NAMES)
 def test_every_scenario_that_comes_with_the_project_loads(name: str) -> None:
     assert load_scenario(SPEC, name).description
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_scenario_keeps_the_arm_near_what_it_is_told(name: str) -> None:
+    robot = StandIn(SPEC, load_scenario(SPEC, name), 0)
+    asked = np.zeros(6)
+    for index in range(100):
+        asked = 0.3 * np.sin(index * 0.05) * np.ones(6) + np.array([0, 0, 0, 0, 0, 0.5])
+        robot.command(robot.now_ns, asked)
+        robot.advance(robot.now_ns + 20_000_000)
+    assert np.abs(robot.true_position - asked).max() < 0.3
 
 
 def test_the_default_scenario_of_the_robot_file_is_there() -> None:
