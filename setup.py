@@ -28,9 +28,7 @@ setup(
     name="adapt",
     version=ElementTree.parse(ROOT / "package.xml").findtext("version"),
     packages=find_packages(include=["adapt", "adapt.*", "ros_nodes", "ros_nodes.*"]),
-    package_data={
-        "adapt": ["py.typed", "sim/models/*.xml", "model/checkpoints/*", "evaluation/templates/*"]
-    },
+    package_data={"adapt": ["py.typed", "sim/models/*.xml", "model/checkpoints/*", "evaluation/templates/*"]},
     entry_points={"console_scripts": scripts},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/adapt"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ def live_table(title: str, rows: list[Row]) -> Table:
             Text(row.state, style=style),
             _rate(said),
             _whole(said.get("missed")),
-            said.get("version", ""),
+            _version(said),
             _budget(said),
         )
     return table
@@ -65,6 +66,12 @@ def _whole(number: str | None) -> str:
     return f"{float(number):.0f}" if number else ""
 
 
+def _version(said: Mapping[str, str]) -> str:
+    return said.get("version") or json.loads(said.get("incumbent", '""'))
+
+
 def _budget(said: Mapping[str, str]) -> str:
-    used, total = said.get("budget_used"), said.get("budget_total")
-    return f"{float(used):.0f}/{float(total):.0f}" if used and total else ""
+    """Ticks spent of those there were, all splits together."""
+    splits = json.loads(said.get("budget", "{}")).values()
+    used = sum(split["used"] for split in splits)
+    return f"{used}/{used + sum(split['remaining'] for split in splits)}" if splits else ""

@@ -160,9 +160,10 @@ def read_parameter_file(path: Path) -> dict[str, Parameters]:
             raise UserError(
                 f"{path}: key '{key}': no such node; there are: {', '.join(_names())}, {EVERY_NODE}"
             )
-        if not isinstance(section, dict) or list(section) != ["ros__parameters"]:
+        below = section.get("ros__parameters") if isinstance(section, dict) and len(section) == 1 else None
+        if not isinstance(below, dict):
             raise UserError(f"{path}: key '{key}': expected 'ros__parameters' and nothing else below it")
-        result[name] = _flat(section["ros__parameters"] or {})
+        result[name] = _flat(below)
     return result
 
 
