@@ -80,7 +80,7 @@ class Comparison:
         entries: names of the observation entries that were measured, all in `unit`.
         step_s: time between two steps of the horizon, s.
         time_s: shape (B,), "now" of each window since the first, s.
-        errors: by forecaster: hold_last, command_plus_offset, then the models by their names.
+        errors: by forecaster: the models by their names, then command_plus_offset and hold_last.
         runs: the ticks that were measured on.
     """
 
@@ -185,9 +185,9 @@ def compare(
     entries = slice(None) if name is None else specification.channel_slice(name)
     unit = "mixed" if name is None else specification.channels[name].unit
     forecasters: dict[str, Forecaster] = {
-        "hold_last": HoldLast(specification),
-        "command_plus_offset": CommandPlusOffset(specification),
         **models,
+        "command_plus_offset": CommandPlusOffset(specification),
+        "hold_last": HoldLast(specification),
     }
     return Comparison(
         entries=tuple(each.split("/")[-1] for each in specification.observation_names[entries]),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from adapt.evaluation.report import FAINT, INK, figure_style
+from adapt.evaluation.report import FAINT, figure_style
 from adapt.evaluation.statistics import Estimate
 from adapt.stream.tick import FloatArray
 
@@ -41,7 +41,7 @@ def traces(
             if entry >= len(names):
                 panel.set_axis_off()
                 continue
-            panel.plot(time_s, seen[:, entry], color=INK, linewidth=1.0, label="seen")
+            panel.plot(time_s, seen[:, entry], color=FAINT, linewidth=4.0, label="seen")
             for colour, (name, (times, values)) in zip(COLOURS, foretold.items(), strict=False):
                 panel.plot(times, values[:, entry], color=colour, label=name)
             panel.set_title(names[entry])

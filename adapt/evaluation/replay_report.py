@@ -16,11 +16,11 @@ from adapt.robot.specification import RobotSpecification
 from adapt.stream.tick import FloatArray
 
 LABELS = {
-    "hold_last": "hold last",
-    "command_plus_offset": "command plus offset",
     "before": "before",
     "admitted": "after, admitted by gate",
     "latest": "after, latest (unjudged)",
+    "command_plus_offset": "command plus offset",
+    "hold_last": "hold last",
 }
 SHOWN_S = 8.0
 """Length of the stretch in which forecasts are drawn."""
@@ -108,7 +108,7 @@ def add_comparison(report: Report, comparison: Comparison) -> None:
         rows,
         f"RMS error in {unit} over all steps of the horizon.",
     )
-    labelled = {LABELS.get(name, name): each for name, each in errors.items()}
+    labelled = {LABELS.get(name, name): errors[name] for name in _distinct(comparison)}
     steps: FloatArray = np.arange(1.0, len(next(iter(errors.values())).by_step) + 1.0) * comparison.step_s
     report.figure(
         plots.lines(
@@ -122,15 +122,13 @@ def add_comparison(report: Report, comparison: Comparison) -> None:
     )
     bins = (comparison.time_s // BIN_S).astype(np.int64)
     filled = np.unique(bins)
-    middle: FloatArray = (filled + 0.5) * BIN_S
+    middle = np.asarray((filled + 0.5) * BIN_S, dtype=np.float64)
     over_time = {
         name: np.array([np.sqrt(np.mean(each.by_window[bins == number] ** 2)) for number in filled])
         for name, each in labelled.items()
     }
     report.figure(
-        plots.lines(
-            (filled + 0.5) * BIN_S, over_time, "time since the first measured tick, s", f"RMS error, {unit}"
-        ),
+        plots.lines(middle, over_time, "time since the first measured tick, s", f"RMS error, {unit}"),
         f"Error over the measured time, in bins of {BIN_S:g} s.",
     )
 
@@ -176,9 +174,11 @@ def add_forecasts(
     times = (run.stamp_ns - start_ns) * 1e-9
     rows = (np.arange(len(windows)) * horizon + history)[:, None] + np.arange(1, horizon + 2)
     foretold: dict[str, tuple[FloatArray, FloatArray]] = {}
-    for name, model in models.items():
+    for name in _distinct(comparison):
+        if name not in models:
+            continue
         with torch.no_grad():
-            forecast = model.forecast(windows)[..., entries].double().numpy()
+            forecast = models[name].forecast(windows)[..., entries].double().numpy()
         # A row of NaN between two forecasts keeps them apart.
         broken = np.concatenate([forecast, np.full_like(forecast[:, :1], np.nan)], axis=1)
         at = times[np.minimum(rows, len(times) - 1)]
@@ -188,6 +188,14 @@ def add_forecasts(
         f"The {times[-1]:.0f} s in which the robot moves most: what was seen, and forecasts of"
         f" {horizon * specification.period_s:.2f} s, each begun where the one before ends.",
     )
+
+
+def _distinct(comparison: Comparison) -> list[str]:
+    """Forecasters to draw: without those that equal one before, as where the gate has admitted nothing."""
+    names: dict[float, str] = {}
+    for name, error in comparison.errors.items():
+        names.setdefault(error.total, name)
+    return list(names.values())
 
 
 def _liveliest(specification: RobotSpecification, runs: list[Run]) -> Run:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,5 +129,4 @@ def _svg(figure: Figure, number: int) -> Markup:
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor").replace(FAINT, "var(--faint)")
-    text = re.sub(r"'DejaVu Sans'(, [^;\"]*)?", "inherit", text)
     return Markup(text)
