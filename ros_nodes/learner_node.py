@@ -77,8 +77,9 @@ class LearnerNode(Node):
         rehearsal = Path(given["rehearsal"] or checkpoint.with_suffix(".rehearsal.safetensors"))
         self._events = EventPublisher(self)
         if not given["rehearsal"] and not rehearsal.is_file():
-            detail = {"missing": str(rehearsal), "effect": "forgetting of the simulation is not bounded"}
-            self._events.publish("no_rehearsal", "warning", detail)
+            self.get_logger().warning(
+                f"{rehearsal}: no such file; forgetting of the simulation is not bounded"
+            )
         settings = Path(given["settings"])
         store = Path(given["store"])
         try:
