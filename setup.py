@@ -1,6 +1,7 @@
-"""What pip and colcon both need; metadata and dependencies stand in pyproject.toml.
+"""What pip and colcon both need; the rest of the metadata and the dependencies stand in pyproject.toml.
 
-It is said here and not there, because the setuptools of an apt ROS 2 (59 with Humble) reads no [project].
+It is said here and not there, because the setuptools of an apt ROS 2 (59 with Humble) reads no [project],
+and because colcon cannot read back a requires-python from there.
 """
 
 import sys
@@ -27,6 +28,8 @@ def installed(folder: str, pattern: str) -> list[tuple[str, list[str]]]:
 setup(
     name="adapt",
     version=ElementTree.parse(ROOT / "package.xml").findtext("version"),
+    python_requires=">=3.10",
+    include_package_data=False,
     packages=find_packages(include=["adapt", "adapt.*", "ros_nodes", "ros_nodes.*"]),
     package_data={"adapt": ["py.typed", "sim/models/*.xml", "model/checkpoints/*", "evaluation/templates/*"]},
     entry_points={"console_scripts": scripts},
