@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from adapt.bags.incident import load_incident
+from adapt.bags.incident import IncidentCard, load_incident
 from adapt.bags.replay import bag_ticks
 from adapt.errors import UserError
 from adapt.evaluation.demo_report import LABELS, DemoResult, demo_data, demo_report
@@ -119,7 +119,7 @@ def _exercise(
     versions["pretrained"], episodes["pretrained"] = exercises.measure("pretrained", "planner", pretrained)
     adaptation = exercises.adapt()
     versions["adapted"], episodes["adapted"] = exercises.measure("adapted", "planner", "")
-    fault_ns, live, incident = exercises.fail()
+    fault_ns, live, card = exercises.fail(stack.options.store)
     for death in stack.deaths():
         raise UserError(str(death))
     return {
@@ -134,7 +134,7 @@ def _exercise(
             if event["kind"] in GATE_EVENTS
         ],
         "fault": {"field": settings.fault_field, "value": settings.fault_value, "stamp_ns": fault_ns},
-        "incident": None if incident is None else _incident(incident, operator, fault_ns),
+        "incident": None if card is None else _incident(stack.options.store, card, fault_ns),
         "live": live,
         "replay": None,
     }
@@ -151,11 +151,13 @@ def _control(said: Mapping[str, str]) -> dict[str, Any]:
     return {**rates, **counts, **spread}
 
 
-def _incident(detail: Mapping[str, Any], operator: Operator, fault_ns: int) -> dict[str, Any]:
-    told = [event for event in operator.events if event["stamp_ns"] >= fault_ns]
-    first = next((event for event in told if event["kind"] == detail["trigger"]), None)
-    delay = float("nan") if first is None else (first["stamp_ns"] - fault_ns) * 1e-9
-    return {"id": detail["id"], "path": detail["path"], "trigger": detail["trigger"], "delay_s": delay}
+def _incident(store: Path, card: IncidentCard, fault_ns: int) -> dict[str, Any]:
+    return {
+        "id": card.id,
+        "path": str(load_incident(store, card.id).bag),
+        "trigger": card.trigger,
+        "delay_s": (card.stamp_ns - fault_ns) * 1e-9,
+    }
 
 
 def _replay(

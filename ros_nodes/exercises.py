@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
+from adapt.bags.incident import IncidentCard, load_incident
 from adapt.errors import UserError
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
@@ -33,6 +34,9 @@ class ExerciseSettings(Settings):
     after_admission_s: float = Field(default=60.0, ge=0)
     """It goes on so long after the gate first admitted a version."""
     fault_after_s: float = Field(default=8.0, gt=0)
+    after_fault_s: float = Field(default=12.0, gt=1)
+    incident_s: float = Field(default=30.0, gt=0)
+    """The longest wait for the incident's bag after the motion has ended."""
     fault_field: str = "payload_mass"
     fault_value: float = 0.35
     seed: int = 7
@@ -98,21 +102,29 @@ class Exercises:
         operator.trigger("/learner/pause")
         return self._between(start, operator.now_ns())
 
-    def fail(self) -> tuple[int, list[Tick], dict[str, Any] | None]:
-        """Inject the fault in mid-motion and wait for its incident bag."""
+    def fail(self, store: Path) -> tuple[int, list[Tick], IncidentCard | None]:
+        """Inject the fault in mid-motion and wait for the incident that holds it.
+
+        Returns:
+            when the fault was injected, the ticks of the whole part, and the incident's card.
+        """
         operator, settings = self._operator, self._settings
-        length_s = settings.fault_after_s + 12.0
-        known = len(operator.events_of("incident"))
+        length_s = settings.fault_after_s + settings.after_fault_s
         begin = self._give(self._path(length_s), length_s)
         self._wait(begin + round(settings.fault_after_s * 1e9), "fault", 0.0, 0.4)
         fault_ns = operator.now_ns()
         operator.inject(settings.fault_field, settings.fault_value)
         self._wait(begin + round(length_s * 1e9), "fault", 0.4, 0.5)
-        operator.wait_until(lambda: len(operator.events_of("incident")) > known, 20.0)
+
+        def card() -> IncidentCard | None:
+            cards = (
+                load_incident(store, event["detail"]["id"]).card for event in operator.events_of("incident")
+            )
+            return next((each for each in cards if each.start_ns < fault_ns < each.stamp_ns), None)
+
+        operator.wait_until(lambda: card() is not None, settings.incident_s)
         operator.inject(settings.fault_field, 0.0)
-        incidents = operator.events_of("incident")
-        ticks = self._between(begin, operator.now_ns())
-        return fault_ns, ticks, incidents[-1]["detail"] if len(incidents) > known else None
+        return fault_ns, self._between(begin, operator.now_ns()), card()
 
     def settle(self) -> None:
         """Hold the pose in which the robot was found, so that the first path has somewhere to start."""

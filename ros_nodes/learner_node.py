@@ -71,7 +71,7 @@ class LearnerNode(Node):
             raise UserError(
                 "parameter 'store' of node 'learner' is missing: give a folder for what is learned"
             )
-        os.nice(given["niceness"])
+        _yield_to_others(given["niceness"])
         torch.set_num_threads(given["threads"])
         checkpoint = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
         rehearsal = Path(given["rehearsal"] or checkpoint.with_suffix(".rehearsal.safetensors"))
@@ -214,6 +214,14 @@ class LearnerNode(Node):
         """Fail loudly: without its thread the node would look alive and learn nothing."""
         if not self._thread.is_alive() and not self._leave.is_set():
             raise RuntimeError("the learning thread has ended: see the error above")
+
+
+def _yield_to_others(niceness: int) -> None:
+    """Lower this process's priority, and that of its session where Linux schedules by session."""
+    os.nice(niceness)
+    autogroup = Path("/proc/self/autogroup")
+    if autogroup.exists():
+        autogroup.write_text(str(niceness))
 
 
 def main(args: list[str] | None = None) -> int:
