@@ -14,8 +14,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from adapt.bags.incident import IncidentCard, load_incident
 from adapt.bags.replay import bag_ticks
 from adapt.errors import UserError
-from adapt.evaluation.demo_report import LABELS, DemoResult, demo_data, demo_report
+from adapt.evaluation.demo_picture import draw_picture
+from adapt.evaluation.demo_report import LABELS, DemoResult, demo_data, demo_report, liveliest
 from adapt.evaluation.open_loop import open_loop_error
+from adapt.evaluation.statistics import mean_interval
 from adapt.model.checkpoint import load_card, load_checkpoint, shipped_checkpoint
 from adapt.model.windows import Windows, cut_windows
 from adapt.registry.registry import Registry
@@ -83,6 +85,9 @@ def demonstrate(robot: str, store: Path, scenario: str | None, settings: Exercis
     shown_result = DemoResult(scenario=scenario or specification.simulation.scenario or "ideal", **result)
     data = demo_data(specification, shown_result)
     page = demo_report(specification, shown_result, data).write(store, data)
+    errors = {name: mean_interval(values) for name, values in data["episodes"].items()}
+    joint = liveliest(specification, shown_result.episodes["direct"][0])
+    draw_picture(store / "demo.svg", specification, shown_result.episodes, errors, joint)
     _say(console, specification, shown_result, data, page)
     return int(bool(data["problems"]))
 

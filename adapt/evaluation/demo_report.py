@@ -137,7 +137,7 @@ def _add_tracking(
         f"Tracking error in {unit}: means and 95 % intervals.",
     )
     shown = {LABELS[name]: ticks[0] for name, ticks in result.episodes.items()}
-    joint = _liveliest(specification, result.episodes["direct"][0])
+    joint = liveliest(specification, result.episodes["direct"][0])
     length = min(len(ticks) for ticks in shown.values())
     times: FloatArray = np.arange(length, dtype=np.float64) * specification.period_s
     position = {name: _column(specification, ticks[:length], joint) for name, ticks in shown.items()}
@@ -218,7 +218,7 @@ def _add_incident(report: Report, specification: RobotSpecification, result: Dem
     )
 
 
-def _liveliest(specification: RobotSpecification, ticks: Sequence[Tick]) -> int:
+def liveliest(specification: RobotSpecification, ticks: Sequence[Tick]) -> int:
     """The command entry with the largest direct error: where there is most to see."""
     return int(np.square(tracking_error(specification, ticks)).mean(axis=0).argmax())
 
