@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -42,8 +43,8 @@ def draw_picture(
         errors: tracking error by controller, in the command's unit.
         joint: the command entry that is drawn.
     """
-    grey = {name: MIDDLE_GREY for name in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color")}
-    style = {
+    grey = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color"), MIDDLE_GREY)
+    style: Any = {
         **grey,
         "ytick.color": MIDDLE_GREY,
         "axes.spines.top": False,
