@@ -6,11 +6,13 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from pydantic import ValidationError
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -68,6 +70,7 @@ class PlannerNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("planner")
         self._given = declare_parameters(self, DEFAULTS)
+        self._settings = _settings(self._given)
         self._specification = robot_of(self._given)
         self._period_ns = round(self._specification.period_s * 1e9)
         self._lock = threading.Lock()
@@ -119,9 +122,8 @@ class PlannerNode(LifecycleNode):
         self._model, card = load_checkpoint(path, specification)
         self._model.to(device)
         self._pretrained, self._checkpoint = card.version, path
-        settings = PlannerSettings(samples=given["samples"], iterations=given["iterations"])
         self._assembler = TickAssembler(specification)
-        self._pilot = Pilot(specification, self._model, settings, given["seed"])
+        self._pilot = Pilot(specification, self._model, self._settings, given["seed"])
         refusal = self._apply({"controller": given["controller"], "version": given["version"]})
         if refusal:
             raise UserError(refusal)
@@ -271,6 +273,16 @@ class PlannerNode(LifecycleNode):
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
+
+
+def _settings(given: dict[str, Any]) -> PlannerSettings:
+    if given["threads"] < 1:
+        raise UserError("parameter 'threads' of node 'planner': must be 1 or more")
+    try:
+        return PlannerSettings(samples=given["samples"], iterations=given["iterations"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"parameter '{first['loc'][0]}' of node 'planner': {first['msg']}") from error
 
 
 def main(args: list[str] | None = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from adapt.errors import UserError
 from adapt.robot.specification import RobotSpecification
 
 
@@ -16,6 +17,16 @@ class TrackingReward:
     """
 
     def __init__(self, specification: RobotSpecification, device: torch.device):
+        """Prepare for one robot.
+
+        Raises:
+            UserError: nothing is said to track the command.
+        """
+        if -1 in specification.command_anchor:
+            raise UserError(
+                f"robot '{specification.name}': key 'task.command.tracks' is missing: name the channel that "
+                "should follow the command"
+            )
         self._tracked = torch.tensor(specification.command_anchor, device=device)
         self._scale = specification.task.tracking_scale
         self._effort = specification.task.effort_weight

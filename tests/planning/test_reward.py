@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from adapt.errors import UserError
 from adapt.planning.reward import TrackingReward
 from adapt.robot.load import load_robot
 
@@ -36,3 +37,10 @@ def test_effort_counts_from_the_action_before() -> None:
     step = torch.full((1, 5, 6), SCALE)
     cost = -REWARD(COMMAND[None], step, before, COMMAND)[0]
     assert cost.tolist() == pytest.approx([6 * EFFORT, 0, 0, 0, 0], abs=1e-6)
+
+
+def test_a_command_that_nothing_tracks_is_refused() -> None:
+    command = ARM.task.command.model_copy(update={"tracks": None})
+    robot = ARM.model_copy(update={"task": ARM.task.model_copy(update={"command": command})})
+    with pytest.raises(UserError, match=r"robot 'so101': key 'task\.command\.tracks' is missing"):
+        TrackingReward(robot, torch.device("cpu"))
