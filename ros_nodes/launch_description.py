@@ -49,8 +49,7 @@ def describe(
             without=frozenset(name.strip() for name in given["without"].split(",") if name.strip()),
             overrides=read_parameter_file(Path(given["params_file"])) if given["params_file"] else {},
         )
-        chosen = chosen_nodes(options(common, given))
-        return [action for entry, parameters in chosen for action in _actions(entry, parameters)]
+        return _actions(chosen_nodes(options(common, given)))
 
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text)
@@ -59,9 +58,27 @@ def describe(
     return LaunchDescription([*declared, OpaqueFunction(function=start)])
 
 
-def _actions(entry: NodeEntry, parameters: Parameters) -> list[LaunchDescriptionEntity]:
+def _actions(chosen: list[tuple[NodeEntry, Parameters]]) -> list[LaunchDescriptionEntity]:
+    """All nodes; one with a lifecycle is led to active, and what comes last waits for that."""
+    nodes = [(entry, _node(entry, parameters)) for entry, parameters in chosen]
+    actions = [node for entry, node in nodes if not entry.last]
+    last = [node for entry, node in nodes if entry.last]
+    if not any(entry.lifecycle for entry, _ in nodes):
+        return actions + last
+    for entry, node in nodes:
+        if entry.lifecycle:
+            activate = _transition(node, Transition.TRANSITION_ACTIVATE)
+            actions += [
+                _when(node, "configuring", "inactive", [activate]),
+                _when(node, "activating", "active", last),
+                _transition(node, Transition.TRANSITION_CONFIGURE),
+            ]
+    return actions
+
+
+def _node(entry: NodeEntry, parameters: Parameters) -> Node:
     kind = LifecycleNode if entry.lifecycle else Node
-    node = kind(
+    return kind(
         package="adapt",
         executable=entry.name,
         name=entry.name,
@@ -70,17 +87,14 @@ def _actions(entry: NodeEntry, parameters: Parameters) -> list[LaunchDescription
         output="both",
         on_exit=Shutdown(reason="the bag has been played") if entry.name == "player" else None,
     )
-    if not entry.lifecycle:
-        return [node]
-    activate = RegisterEventHandler(
-        OnStateTransition(
-            target_lifecycle_node=node,
-            start_state="configuring",
-            goal_state="inactive",
-            entities=[_transition(node, Transition.TRANSITION_ACTIVATE)],
-        )
+
+
+def _when(
+    node: LifecycleNode, before: str, now: str, then: list[LaunchDescriptionEntity]
+) -> RegisterEventHandler:
+    return RegisterEventHandler(
+        OnStateTransition(target_lifecycle_node=node, start_state=before, goal_state=now, entities=then)
     )
-    return [activate, node, _transition(node, Transition.TRANSITION_CONFIGURE)]
 
 
 def _transition(node: LifecycleNode, transition: int) -> EmitEvent:

@@ -59,12 +59,14 @@ class NodeEntry:
         lifecycle: it has to be configured and activated.
         wanted: whether it takes part.
         parameters: the parameters that follow from the options; the rest has the node's defaults.
+        last: it is started when all others are ready.
     """
 
     name: str
     lifecycle: bool
     wanted: Callable[[Options], bool]
     parameters: Callable[[Options], Parameters]
+    last: bool = False
 
     @property
     def module(self) -> str:
@@ -114,7 +116,7 @@ NODES: tuple[NodeEntry, ...] = (
     NodeEntry("planner", True, lambda options: True, _planner),
     NodeEntry("learner", False, lambda options: True, _common),
     NodeEntry("recorder", False, lambda options: True, _common),
-    NodeEntry("player", False, lambda options: not options.drives, _player),
+    NodeEntry("player", False, lambda options: not options.drives, _player, last=True),
 )
 """In the order in which they are started."""
 

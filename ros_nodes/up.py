@@ -81,14 +81,9 @@ class Stack:
         """
         with _signals_held_back(deliver=True):
             self._caretaker = Caretaker()
-        names = [entry.name for entry, _ in self._chosen]
-        self._refuse_a_domain_in_use(self._caretaker, names)
-        logs = self.options.store / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        with _signals_held_back(deliver=True):
-            for entry, parameters in self._chosen:
-                self._processes[entry.name] = NodeProcess(entry, parameters, logs)
-        missing = self._caretaker.wait_for_nodes(names, START_S, self._refuse_deaths)
+        self._refuse_a_domain_in_use(self._caretaker, [entry.name for entry, _ in self._chosen])
+        self._spawn(last=False)
+        missing = self._caretaker.wait_for_nodes(self._processes, START_S, self._refuse_deaths)
         if missing:
             late = sorted(missing)[0]
             raise UserError(
@@ -97,6 +92,7 @@ class Stack:
         for entry, _ in self._chosen:
             if entry.lifecycle:
                 self._bring_up(self._caretaker, entry.name)
+        self._spawn(last=True)
 
     def arm(self, timeout_s: float = ANSWER_S) -> None:
         """Let the safety node send commands; tried again until `timeout_s` while it refuses.
@@ -149,6 +145,14 @@ class Stack:
             if self._caretaker is not None:
                 self._caretaker.close()
                 self._caretaker = None
+
+    def _spawn(self, *, last: bool) -> None:
+        logs = self.options.store / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        with _signals_held_back(deliver=True):
+            for entry, parameters in self._chosen:
+                if entry.last == last:
+                    self._processes[entry.name] = NodeProcess(entry, parameters, logs)
 
     def _refuse_a_domain_in_use(self, caretaker: Caretaker, names: list[str]) -> None:
         deadline = time.monotonic() + DISCOVERY_S

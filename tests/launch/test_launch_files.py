@@ -80,6 +80,13 @@ def nodes(actions: list[Any]) -> dict[str, dict[str, Any]]:
     return {each["executable"]: each for each in made}
 
 
+def handled(actions: list[Any], node: Any) -> dict[tuple[str, str], list[Any]]:
+    """What follows on changes of a node's state."""
+    found = [each.positional[0].named for each in actions if type(each).__name__ == "RegisterEventHandler"]
+    assert all(each["target_lifecycle_node"] is node for each in found)
+    return {(each["start_state"], each["goal_state"]): each["entities"] for each in found}
+
+
 @pytest.mark.usefixtures("double")
 def test_sim_starts_the_table() -> None:
     actions = started(SIM, scenario="payload", store="here", simulated_time="true")
@@ -95,15 +102,14 @@ def test_the_planner_is_configured_and_then_activated() -> None:
     from lifecycle_msgs.msg import Transition
 
     actions = started(ROBOT)
-    begin = kinds(actions).index("RegisterEventHandler")
-    handler, node, configure = actions[begin : begin + 3]
-    assert kinds([handler, node, configure]) == ["RegisterEventHandler", "LifecycleNode", "EmitEvent"]
-    assert node.named["executable"] == "planner"
+    (planner,) = [action for action in actions if type(action).__name__ == "LifecycleNode"]
+    assert planner.named["executable"] == "planner"
+    # Who listens is there before anything happens.
+    order = kinds(actions)
+    assert order.index("RegisterEventHandler") < order.index("EmitEvent")
+    (configure,) = [action for action in actions if type(action).__name__ == "EmitEvent"]
     assert configure.named["event"].named["transition_id"] == Transition.TRANSITION_CONFIGURE
-    watched = handler.positional[0].named
-    assert watched["target_lifecycle_node"] is node and watched["goal_state"] == "inactive"
-    assert watched["start_state"] == "configuring", "or it would activate again whenever it is deactivated"
-    (activate,) = watched["entities"]
+    (activate,) = handled(actions, planner)["configuring", "inactive"]
     assert activate.named["event"].named["transition_id"] == Transition.TRANSITION_ACTIVATE
 
 
@@ -123,10 +129,13 @@ def test_replay_drives_nothing_and_ends_with_the_bag(tmp_path: Path, monkeypatch
         "ros_nodes.node_table.bag_info",
         lambda path: SimpleNamespace(topic=lambda name: name == "/joint_states"),
     )
-    made = nodes(started(REPLAY, bag=str(tmp_path)))
-    assert list(made) == ["planner", "learner", "recorder", "player"]
+    actions = started(REPLAY, bag=str(tmp_path))
+    made = nodes(actions)
+    assert list(made) == ["planner", "learner", "recorder"]
     assert made["planner"]["parameters"][0]["controller"] == "none"
-    assert type(made["player"]["on_exit"]).__name__ == "Shutdown"
+    (planner,) = [action for action in actions if type(action).__name__ == "LifecycleNode"]
+    player = nodes(handled(actions, planner)["activating", "active"])["player"]
+    assert type(player["on_exit"]).__name__ == "Shutdown"
 
 
 @pytest.mark.parametrize("file", [SIM, ROBOT, REPLAY])
