@@ -86,13 +86,12 @@ class Learner:
         self.ledger = ledger
         self.buffer = SegmentBuffer(specification, ledger, clock, settings.future_tolerance_s)
         self._fresh_ticks = settings.fresh_adapt_s * specification.rate_hz
-        self._rehearsal = rehearsal
+        # Forgetting is judged on windows that no update has rehearsed.
+        self._rehearsal = None if rehearsal is None else rehearsal.select(slice(1, None, 2))
         self._forgetting = (
             None
             if rehearsal is None
-            else Forgetting(
-                rehearsal.select(slice(settings.rehearsal_probe)), model, settings.gate.forgetting
-            )
+            else Forgetting(rehearsal.select(slice(0, None, 2)), model, settings.gate.forgetting)
         )
         self._seed = seed
         self._events: list[Event] = []

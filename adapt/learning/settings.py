@@ -16,8 +16,6 @@ class LearnerSettings(Settings):
     """A candidate is made whenever so much new data of the adapt split has come."""
     steps_at_once: int = Field(default=5, gt=0)
     """Training steps in one call of `work`: keeps it short."""
-    rehearsal_probe: int = Field(default=512, gt=0)
-    """So many rehearsal windows are used to measure forgetting."""
     future_tolerance_s: float = Field(default=0.1, ge=0)
     """A tick stamped further ahead of the clock is refused."""
     update: UpdateSettings = UpdateSettings()
