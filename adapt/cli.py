@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 
-from adapt.commands import bags, bench, doctor, incidents, ledger, models, pretrain, replay, up
+from adapt.commands import bags, bench, demo, doctor, incidents, ledger, models, pretrain, replay, up
 from adapt.errors import UserError
 
 WRONG_INPUT = 2
 STOPPED = 130
-WrongUse: type[Exception] = typer.BadParameter.__mro__[2]
+WrongUse: Any = typer.BadParameter.__mro__[2]
 """What typer raises for a command line that it cannot parse; its public name differs by version."""
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command("doctor")(doctor.doctor)
 app.command("up")(up.up)
+app.command("demo")(demo.demo)
 app.command("replay")(replay.replay)
 app.command("pretrain")(pretrain.pretrain)
 app.add_typer(bags.app, name="bags")
@@ -45,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         sys.exit(_refuse(str(error)))
     except WrongUse as error:
-        text = str(getattr(error, "message", error))
+        text = error.format_message()
         # No arguments at all: the help was printed, and says more than an error would.
         sys.exit(_refuse(f"{text} See 'adapt --help'.") if text else WRONG_INPUT)
     except OSError as error:
