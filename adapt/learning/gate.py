@@ -30,8 +30,9 @@ class GateSettings(Settings):
     """A ratio of errors of exp(this) or more counts as a whole win, a smaller one in proportion."""
     most_segments: int = Field(default=40, gt=0)
     """Without a decision after so many segments the candidate is rejected."""
-    forgetting: float = Field(default=3.0, ge=1)
-    """The rehearsal error may be at most this times that of the pretrained version."""
+    forgetting: float = Field(default=1.5, ge=0)
+    """A rehearsal error of at most this times the pretrained version's is never held against a candidate.
+    Above that it may lose no more in simulation than it gains on the robot, against the incumbent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,18 +16,33 @@ from adapt.model.world_model import WorldModel
 
 
 class Forgetting:
-    """Bounds how much worse than the pretrained model a candidate may forecast the simulation."""
+    """Bounds how much worse than before a candidate may forecast the simulation.
 
-    def __init__(self, probe: Windows, pretrained: WorldModel, limit: float):
+    What is gained on the robot may be lost in simulation, no more: summed over all admissions, the
+    simulation cannot lose more than reality has gained. Small losses are noise, and always allowed.
+    """
+
+    def __init__(self, probe: Windows, pretrained: WorldModel, always_allowed: float):
+        """`always_allowed` is a multiple of the pretrained model's error on the probe."""
         self._probe = probe
-        self._limit = limit
-        self._pretrained_error = forecast_error(pretrained, probe)
+        self._always_allowed = always_allowed * forecast_error(pretrained, probe)
 
-    def check(self, candidate: WorldModel) -> tuple[bool, dict[str, Any]]:
-        """Whether the candidate keeps the bound, and the two errors."""
-        error = forecast_error(candidate, self._probe)
-        evidence = {"rehearsal_error": error, "pretrained_rehearsal_error": self._pretrained_error}
-        return error <= self._limit * self._pretrained_error, evidence
+    def compare(self, candidate: WorldModel, incumbent: WorldModel) -> dict[str, float]:
+        """Both models' errors on the simulation, and the error that is always allowed."""
+        return {
+            "rehearsal_error": forecast_error(candidate, self._probe),
+            "incumbent_rehearsal_error": forecast_error(incumbent, self._probe),
+            "rehearsal_error_always_allowed": self._always_allowed,
+        }
+
+
+def forgets_too_much(evidence: dict[str, Any]) -> bool:
+    """Whether a candidate loses more in simulation than it gains on the robot; `evidence` has both."""
+    if "rehearsal_error" not in evidence:
+        return False
+    gained = evidence["incumbent_error"] - evidence["candidate_error"]
+    allowed = evidence["incumbent_rehearsal_error"] + max(gained, 0.0)
+    return bool(evidence["rehearsal_error"] > max(allowed, evidence["rehearsal_error_always_allowed"]))
 
 
 class Judging:
@@ -51,10 +66,8 @@ class Judging:
         self._incumbent = incumbent
         self._ledger = ledger
         self._buffer = buffer
-        self._keeps_simulation, self._rehearsal_evidence = (
-            (True, {}) if forgetting is None else forgetting.check(candidate)
-        )
-        # A candidate that fell before it was judged on a segment has spent none of the error rate.
+        self._rehearsal = {} if forgetting is None else forgetting.compare(candidate, incumbent)
+        # A candidate that was given up before it was judged on a segment has spent none of the error rate.
         judged = {judgement.version for judgement in ledger.records.judgements}
         self._gate = Gate(settings, len(judged - {training.version}) + 1)
         self._judged: set[int] = set()
@@ -75,7 +88,7 @@ class Judging:
             sqlite3.Error: it could not be written down; then it does not count.
         """
         unjudged = self._unjudged()
-        if not unjudged or not self._keeps_simulation:
+        if not unjudged:
             return None
         windows = self._buffer.windows(unjudged[:1])
         errors = forecast_error(self.candidate, windows), forecast_error(self._incumbent, windows)
@@ -87,16 +100,16 @@ class Judging:
 
     def decide(self) -> Decision:
         """Decide on what was seen so far."""
-        if not self._keeps_simulation:
-            return Decision("reject", "forgets the simulation", self.evidence())
-        decision = self._gate.decide()
+        decision, evidence = self._gate.decide(), self.evidence()
+        if decision.kind == "admit" and forgets_too_much(evidence):
+            return Decision("reject", "forgets more of the simulation than it gains", evidence)
         if decision.kind == "undecided" and self._ledger.spent(Split.GATE) and not self._unjudged():
-            return Decision("reject", "the gate's budget is spent", self.evidence())
-        return Decision(decision.kind, decision.reason, self.evidence())
+            return Decision("reject", "the gate's budget is spent", evidence)
+        return Decision(decision.kind, decision.reason, evidence)
 
     def evidence(self) -> dict[str, Any]:
         """All numbers that the decision rests on."""
-        return {**self._gate.evidence(), **self._rehearsal_evidence}
+        return {**self._gate.evidence(), **self._rehearsal}
 
     def _unjudged(self) -> list[Segment]:
         return [

@@ -11,6 +11,7 @@ from small_arm import servo_motion, tiny_model, two_joint_arm
 
 from adapt.errors import UserError
 from adapt.learning.gate import GateSettings
+from adapt.learning.judging import Forgetting
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.splits import Split
 from adapt.learning.update import UpdateSettings, forecast_error
@@ -87,14 +88,18 @@ def test_a_rollback_by_hand_is_taken_over_and_ends_the_judging(tmp_path, pretrai
     assert person.decisions(candidate)[-1].reason == "the incumbent was changed"
 
 
-def test_a_candidate_that_forgets_the_simulation_is_rejected_before_it_is_judged(tmp_path, pretrained):
-    strict = LearnerSettings(update=UpdateSettings(steps=60), gate=GateSettings(forgetting=1.0))
-    deployment = Deployment(tmp_path, pretrained, strict)
-    events = deployment.live(real_ticks(60.0))
-    assert [event.detail["reason"] for event in events if event.kind == "rejected"] == [
-        "forgets the simulation"
-    ]
-    assert deployment.ledger.records.judgements == []
+def test_a_better_candidate_that_has_forgotten_the_simulation_is_rejected(tmp_path, pretrained, monkeypatch):
+    errors = {
+        "rehearsal_error": 9.0,
+        "incumbent_rehearsal_error": 0.1,
+        "rehearsal_error_always_allowed": 0.2,
+    }
+    monkeypatch.setattr(Forgetting, "compare", lambda *_: errors)
+    deployment = Deployment(tmp_path, pretrained)
+    rejected = [event.detail for event in deployment.live(real_ticks(120.0)) if event.kind == "rejected"]
+    assert rejected[0]["reason"] == "forgets more of the simulation than it gains"
+    assert rejected[0]["e_better"] >= rejected[0]["threshold"]
+    assert "admitted" not in deployment.kinds()
 
 
 def test_ticks_that_cannot_be_learned_from_never_reach_the_ledger(tmp_path):
