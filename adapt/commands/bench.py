@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from adapt.commands import output
+from adapt.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, help="Measure the parts.")
 
@@ -38,11 +39,10 @@ def stand_in(
         )
     joints = specification.action.entries
     unit = specification.action.unit
-    table = output.table(
-        f"RMS distance from the real arm, {unit}", "scenario", ">total", *(f">{each}" for each in joints)
-    )
-    for name, error in errors.items():
-        table.add_row(name, *(f"{value:.4f}" for value in (error.total, *error.joints)))
+    table = output.table(f"RMS distance from the real arm, {unit}", "", *(f">{name}" for name in errors))
+    table.add_row("total", *(f"{error.total:.4f}" for error in errors.values()), style="bold")
+    for number, joint in enumerate(joints):
+        table.add_row(joint, *(f"{error.joints[number]:.4f}" for error in errors.values()))
     output.console().print(table)
     output.finish(
         {
@@ -59,3 +59,62 @@ def stand_in(
         },
         json,
     )
+
+
+@app.command()
+def adaptation(
+    train: Annotated[Path, typer.Option(help="Folder of bags to learn from, in the order of their names.")],
+    test: Annotated[Path, typer.Option(help="Folder of bags that are only measured on.")],
+    robot: output.RobotName = "so101",
+    minutes: Annotated[
+        list[float] | None, typer.Option(help="Real minutes to learn from; may be repeated. [default: 1, 5]")
+    ] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="World model; by default the shipped one.")] = None,
+    seed: Annotated[int, typer.Option(help="Of splits and batches.")] = 0,
+    json: output.Json = False,
+) -> None:
+    """Open-loop error on other motions after so many minutes of real data, admitted and unjudged."""
+    from itertools import islice
+    from tempfile import TemporaryDirectory
+
+    import torch
+
+    from adapt.bags.replay import bag_ticks, one_after_the_other
+    from adapt.commands.replay import rehearsal_windows
+    from adapt.evaluation.adaptation import compare, learn_offline
+    from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
+    from adapt.robot.load import load_robot
+
+    torch.set_num_threads(1)
+    specification = load_robot(robot)
+    path = checkpoint or shipped_checkpoint(specification)
+    model, card = load_checkpoint(path, specification)
+    rehearsal = rehearsal_windows(None, path, specification)
+    known, unknown = _bags(train), _bags(test)
+    models = {"0 min": model}
+    for length in minutes or (1.0, 5.0):
+        ticks = one_after_the_other(bag_ticks(bag, specification) for bag in known)
+        some = islice(ticks, round(length * 60 * specification.rate_hz))
+        with (
+            TemporaryDirectory() as store,
+            output.console().status(f"learning from {length:g} minutes"),
+        ):
+            learned = learn_offline(specification, model, some, Path(store), rehearsal, seed=seed)
+        models[f"{length:g} min, admitted"] = learned.admitted
+        if learned.latest is not None:
+            models[f"{length:g} min, unjudged"] = learned.latest
+    comparison = compare(
+        specification, models, one_after_the_other(bag_ticks(bag, specification) for bag in unknown)
+    )
+    table = output.table(f"open-loop RMS error, {comparison.unit}", "", ">total")
+    for name, error in comparison.errors.items():
+        table.add_row(name, f"{error.total:.4f}")
+    output.console().print(table)
+    output.finish({"robot": specification.name, "version": card.version, **comparison.as_dict()}, json)
+
+
+def _bags(folder: Path) -> list[Path]:
+    found = sorted(path.parent for path in folder.glob("*/metadata.yaml"))
+    if not found:
+        raise UserError(f"{folder}: there are no bags in it: make some with adapt bags import")
+    return found

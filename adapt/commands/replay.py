@@ -53,7 +53,7 @@ def replay(
     from adapt.bags.incident import free_folder
     from adapt.bags.replay import bag_ticks, one_after_the_other
     from adapt.evaluation.adaptation import compare, learn_offline
-    from adapt.evaluation.replay_report import replay_data, replay_report
+    from adapt.evaluation.replay_report import bag_name, replay_data, replay_report
     from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
     from adapt.robot.load import load_robot
 
@@ -66,7 +66,7 @@ def replay(
     specification = load_robot(robot)
     path = checkpoint or shipped_checkpoint(specification)
     model, card = load_checkpoint(path, specification)
-    out = out or free_folder(Path("runs/replay"), bags[0].resolve().name)
+    out = out or free_folder(Path("runs/replay"), bag_name(str(bags[0])))
     if (out / "report.json").exists():
         raise UserError(f"{out}: there is a report in it already: give another folder with --out")
 
@@ -93,7 +93,7 @@ def replay(
                 model,
                 ticks_of(learn_from) if learn_from else islice(measured, total),
                 out / "store",
-                _rehearsal(rehearsal, path, specification),
+                rehearsal_windows(rehearsal, path, specification),
                 seed=seed,
                 report=report,
             )
@@ -134,7 +134,9 @@ def _limit(specification: RobotSpecification, total: int, minutes: float | None)
     return round(minutes * 60 * specification.rate_hz)
 
 
-def _rehearsal(given: Path | None, checkpoint: Path, specification: RobotSpecification) -> Windows | None:
+def rehearsal_windows(
+    given: Path | None, checkpoint: Path, specification: RobotSpecification
+) -> Windows | None:
     """The rehearsal windows; without a file of them learning does without, and says so."""
     from adapt.learning.rehearsal import load_windows
 

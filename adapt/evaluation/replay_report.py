@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -218,6 +219,12 @@ def _liveliest(specification: RobotSpecification, runs: list[Run]) -> Run:
     return best[1]
 
 
+def bag_name(bag: str) -> str:
+    """How to call a bag; that of an incident is always called `bag`, so that its folder says more."""
+    path = Path(bag).resolve()
+    return path.parent.name if path.name == "bag" else path.name
+
+
 def _names(bags: Sequence[str]) -> str:
-    names = [bag.rstrip("/").split("/")[-1] for bag in bags]
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    name = bag_name(bags[0])
+    return name if len(bags) == 1 else f"{name} and {len(bags) - 1} more"
