@@ -29,16 +29,18 @@ class ExerciseSettings(Settings):
     """Time to move from the end of one path to the start of the next."""
     settle_s: float = Field(default=0.5, ge=0)
     """Not measured at the beginning of an episode."""
-    adapt_s: float = Field(default=150.0, gt=0)
+    adapt_s: float = Field(default=180.0, gt=0)
     """The longest that the robot moves to learn."""
     after_admission_s: float = Field(default=60.0, ge=0)
     """It goes on so long after the gate first admitted a version."""
     fault_after_s: float = Field(default=8.0, gt=0)
+    mended_value: float = 3.0
     after_fault_s: float = Field(default=12.0, gt=1)
     incident_s: float = Field(default=30.0, gt=0)
     """The longest wait for the incident's bag after the motion has ended."""
-    fault_field: str = "payload_mass"
-    fault_value: float = 0.35
+    fault_field: str = "torque_limit"
+    fault_value: float = 0.7
+    """N m: the supply breaks down, and the servos are too weak to hold the arm."""
     seed: int = 7
 
 
@@ -123,7 +125,7 @@ class Exercises:
             return next((each for each in cards if each.start_ns < fault_ns < each.stamp_ns), None)
 
         operator.wait_until(lambda: card() is not None, settings.incident_s)
-        operator.inject(settings.fault_field, 0.0)
+        operator.inject(settings.fault_field, settings.mended_value)
         return fault_ns, self._between(begin, operator.now_ns()), card()
 
     def settle(self) -> None:

@@ -25,8 +25,8 @@ def pretrain(
     """Simulate robots drawn from the robot file's ranges and train a world model on them."""
     import mujoco
     import torch
-    from adapt.commands.output import finish
 
+    from adapt.commands.output import finish
     from adapt.learning.rehearsal import save_windows
     from adapt.model.checkpoint import CHECKPOINT_FOLDER, save_checkpoint
     from adapt.model.settings import ModelSettings

@@ -124,7 +124,7 @@ class Learner:
     def idle(self) -> bool:
         """Whether `work` has nothing to do until more ticks come."""
         if self._judging is not None:
-            return self._judging.waiting
+            return self._judging.waiting and not self._outgrown(self._judging)
         return self._round is None and not self._enough_for_a_round()
 
     def work(self) -> list[Event]:
@@ -166,9 +166,16 @@ class Learner:
         if self.ledger.spent(Split.GATE):
             return False
         trainings = self.ledger.records.trainings
-        since = trainings[-1].entry if trainings else 0
-        segments = self.ledger.segments(Split.ADAPT)
-        return sum(segment.ticks for segment in segments if segment.stored > since) >= self._fresh_ticks
+        return self._adapt_ticks(since=trainings[-1].entry if trainings else 0) >= self._fresh_ticks
+
+    def _outgrown(self, judging: Judging) -> bool:
+        """Whether so much has come since a candidate was trained that a new one would know twice as much."""
+        fresh = self._adapt_ticks(since=judging.training.entry)
+        return fresh >= max(self._fresh_ticks, self._adapt_ticks(0) - fresh)
+
+    def _adapt_ticks(self, since: int) -> int:
+        """Ticks of the adapt split that were stored after an entry of the ledger."""
+        return sum(each.ticks for each in self.ledger.segments(Split.ADAPT) if each.stored > since)
 
     def _begin_round(self) -> None:
         segments = self.ledger.segments(Split.ADAPT)
@@ -218,6 +225,9 @@ class Learner:
             self._tell("admitted", {"version": version, "reason": decision.reason, **decision.evidence})
         elif decision.kind == "reject":
             self._reject(judging, decision)
+        elif segment is None and self._outgrown(judging):
+            reason = "undecided when the data had doubled: a successor is trained"
+            self._reject(judging, Decision("reject", reason, decision.evidence))
 
     def _reject(self, judging: Judging, decision: Decision) -> None:
         version = judging.training.version

@@ -60,7 +60,7 @@ class Pilot:
         self._ticks: deque[Tick] = deque(maxlen=specification.history_ticks)
         self._tail: FloatArray | None = None
         self._tail_age = 0
-        self._expected: deque[FloatArray] = deque(maxlen=EXPECTED_TICKS)
+        self._expected: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=EXPECTED_TICKS)
         self.surprise = Surprise(SurpriseSettings())
         self.surprised = False
         """Whether, at this tick, predictions were found to have become wrong."""
@@ -125,7 +125,7 @@ class Pilot:
             self._planner.reset()
             self._tail = self._tail if proposal is not None and proposal.source == "tail" else None
         else:
-            self._expected.append(proposal.predicted[EXPECTED_TICKS - 1])
+            self._expected.append((observation, proposal.predicted[EXPECTED_TICKS - 1]))
         return proposal
 
     def _choose(
@@ -153,7 +153,7 @@ class Pilot:
         if len(self._expected) < EXPECTED_TICKS:
             return False
         scale = self._model.scaling.change_deviation.double().cpu().numpy()
-        return self.surprise.observe(self._expected[0], observation, scale)
+        return self.surprise.observe(*self._expected[0], observation, scale)
 
     def _modelled(self, observation: FloatArray, commands: FloatArray, sent: FloatArray) -> Proposal | None:
         past = np.stack([tick.observation for tick in self._ticks] + [observation])

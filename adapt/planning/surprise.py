@@ -10,12 +10,17 @@ from pydantic import Field
 from adapt.settings import Settings
 from adapt.stream.tick import FloatArray
 
+SMALLEST_ERROR = 1e-3
+
 
 class SurpriseSettings(Settings):
     """When predictions count as wrong."""
 
     baseline_ticks: int = Field(default=125, gt=1)
     """Ticks over which the usual error is learned, after every start and every new version."""
+    still: float = Field(default=0.03, ge=0)
+    """A tick in which neither prediction nor robot moved by this much tells nothing and is left out, in
+    units of an ordinary change: errors at rest are small, and no measure of those in motion."""
     allowance: float = Field(default=1.0, gt=0)
     """An error must exceed the usual one by this many of its standard deviations to count at all."""
     threshold: float = Field(default=25.0, gt=0)
@@ -41,10 +46,11 @@ class Surprise:
         self._baseline.clear()
         self.statistic = 0.0
 
-    def observe(self, predicted: FloatArray, seen: FloatArray, scale: FloatArray) -> bool:
+    def observe(self, before: FloatArray, predicted: FloatArray, seen: FloatArray, scale: FloatArray) -> bool:
         """Compare one observation with its prediction.
 
         Args:
+            before: shape (O,), the observation from which the prediction was made.
             predicted: shape (O,).
             seen: shape (O,).
             scale: shape (O,), size of an ordinary change of each entry.
@@ -53,7 +59,10 @@ class Surprise:
             True at the tick at which the test decides that predictions have become wrong; it then
             begins anew, so that a lasting change is told again after each new decision.
         """
-        error = float(np.log(np.sqrt(np.mean(((seen - predicted) / scale) ** 2)) + 1e-3))
+        motion = max(_size((predicted - before) / scale), _size((seen - before) / scale))
+        if motion < self._settings.still:
+            return False
+        error = float(np.log(_size((seen - predicted) / scale) + SMALLEST_ERROR))
         if len(self._baseline) < self._settings.baseline_ticks:
             self._baseline.append(error)
             return False
@@ -64,3 +73,7 @@ class Surprise:
             return False
         self.statistic = 0.0
         return True
+
+
+def _size(change: FloatArray) -> float:
+    return float(np.sqrt(np.mean(change**2)))
