@@ -18,7 +18,7 @@ test: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n 2 --dist loadfile
 
 $(VENV)/.ready: pyproject.toml setup.py package.xml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -47,7 +47,7 @@ class StandInNode(Node):
         publish_clock: be the source of simulated time, on /clock with `clock_hz`, `speed` times as fast
             as the wall. Without it, simulated time is wall time.
     Topic: /stand_in/set (std_msgs/String) {"field": "payload_mass", "value": 0.2} changes one number of
-        the scenario. Events: `stand_in_changed`, `stand_in_refused`.
+        the scenario. Events: `stand_in_changed`, `stand_in_refused`, `command_refused`.
     """
 
     def __init__(self) -> None:
@@ -148,7 +148,7 @@ class StandInNode(Node):
             except (KeyError, ValueError) as error:
                 reason = {"topic": self._robot.action.topic, "error": str(error)}
                 self._events.publish(
-                    "stand_in_refused", "error", reason, stamp_ns=now_ns, minimum_interval_s=1.0
+                    "command_refused", "error", reason, stamp_ns=now_ns, minimum_interval_s=1.0
                 )
 
     def _on_set(self, message: String) -> None:
