@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -32,12 +33,12 @@ class Row:
         """What it does, in a few words."""
         if self.exit_code is not None:
             return f"ended ({self.exit_code})"
-        return self.diagnostics.get("state", "running")
+        return self.diagnostics.get("state", "running").partition(",")[0]
 
 
 def live_table(title: str, rows: list[Row]) -> Table:
     """Nodes, their rates, the version that drives and the budget; empty where a node says nothing of it."""
-    table = Table(title=title, title_justify="left", expand=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
     for heading in ("node", "pid", "state", "rate", "missed", "version", "budget"):
         table.add_column(
             heading, justify="right" if heading in ("pid", "rate", "missed") else "left", no_wrap=True

@@ -139,9 +139,11 @@ class Stack:
         to stop the robot. May be called twice.
         """
         with _signals_held_back(deliver=False):
-            safety = [process for name, process in self._processes.items() if name == "safety"]
-            self.killed += end(safety, END_S)
-            self.killed += end(self._processes.values(), END_S)
+            robot_side = [self._processes[name] for name in ("stand_in", "player") if name in self._processes]
+            ours = [process for process in self._processes.values() if process not in robot_side]
+            # Last, since simulated time comes from there, and nobody ends while time stands still.
+            for stage in ([each for each in ours if each.name == "safety"], ours, robot_side):
+                self.killed += end(stage, END_S)
             if self._caretaker is not None:
                 self._caretaker.close()
                 self._caretaker = None

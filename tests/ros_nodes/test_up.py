@@ -66,7 +66,8 @@ def test_starts_all_tells_a_death_and_ends_with_the_robot_first(
         return end(asked, timeout_s)
 
     monkeypatch.setattr(module, "end", watched)
-    options = make_options(tmp_path, checkpoint)
+    # In simulated time, which must not stop before all who live in it have ended.
+    options = make_options(tmp_path, checkpoint, simulated_time=True)
     with Stack(options) as stack:
         stack.start()
         stack.arm()
@@ -91,7 +92,7 @@ def test_starts_all_tells_a_death_and_ends_with_the_robot_first(
             listener.until(lambda: len(states) > 5)
         assert stack.processes["safety"].exit_code is None
         processes = stack.processes
-    assert ended[-2:] == [["safety"], ["stand_in", "learner", "recorder"]]
+    assert ended[-3:] == [["safety"], ["learner", "recorder"], ["stand_in"]]
     codes = {name: process.exit_code for name, process in processes.items()}
     assert codes == {"stand_in": 0, "safety": 0, "planner": -9, "learner": 0, "recorder": 0}
     assert not stack.killed
