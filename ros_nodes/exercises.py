@@ -29,9 +29,9 @@ class ExerciseSettings(Settings):
     """Time to move from the end of one path to the start of the next."""
     settle_s: float = Field(default=0.5, ge=0)
     """Not measured at the beginning of an episode."""
-    adapt_s: float = Field(default=180.0, gt=0)
+    adapt_s: float = Field(default=240.0, gt=0)
     """The longest that the robot moves to learn."""
-    after_admission_s: float = Field(default=60.0, ge=0)
+    after_admission_s: float = Field(default=10.0, ge=0)
     """It goes on so long after the gate first admitted a version."""
     fault_after_s: float = Field(default=8.0, gt=0)
     mended_value: float = 3.0

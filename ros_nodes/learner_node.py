@@ -47,6 +47,7 @@ DEFAULTS = {
     "seed": 0,
     "threads": 1,
     "niceness": 10,
+    "share": 0.6,
 }
 WAITING_TICKS = 1000
 """So many ticks may wait while the learner trains; more are lost, and counted."""
@@ -71,6 +72,9 @@ class LearnerNode(Node):
             raise UserError(
                 "parameter 'store' of node 'learner' is missing: give a folder for what is learned"
             )
+        if not 0.0 < given["share"] <= 1.0:
+            raise UserError(f"parameter 'share' of node 'learner': {given['share']} is not within (0, 1]")
+        self._share = given["share"]
         _yield_to_others(given["niceness"])
         torch.set_num_threads(given["threads"])
         checkpoint = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
@@ -141,8 +145,12 @@ class LearnerNode(Node):
             try:
                 self._take_ticks()
                 if not self._paused:
+                    began = time.monotonic()
                     for event in self._learner.work():
                         self._events.publish(event.kind, event.severity, event.detail)
+                    if not self._learner.idle:
+                        # A bounded share of the machine: rest in proportion to the work.
+                        self._leave.wait((time.monotonic() - began) * (1.0 - self._share) / self._share)
                 self._announce()
             except (OSError, sqlite3.Error, UserError) as error:
                 self._pause(str(error), "error")

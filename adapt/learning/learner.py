@@ -169,9 +169,10 @@ class Learner:
         return self._adapt_ticks(since=trainings[-1].entry if trainings else 0) >= self._fresh_ticks
 
     def _outgrown(self, judging: Judging) -> bool:
-        """Whether so much has come since a candidate was trained that a new one would know twice as much."""
+        """Whether a candidate that is not winning could have a successor that knows twice as much."""
         fresh = self._adapt_ticks(since=judging.training.entry)
-        return fresh >= max(self._fresh_ticks, self._adapt_ticks(0) - fresh)
+        enough = fresh >= max(self._fresh_ticks, self._adapt_ticks(0) - fresh)
+        return enough and judging.evidence()["e_better"] < 1.0
 
     def _adapt_ticks(self, since: int) -> int:
         """Ticks of the adapt split that were stored after an entry of the ledger."""
@@ -226,7 +227,7 @@ class Learner:
         elif decision.kind == "reject":
             self._reject(judging, decision)
         elif segment is None and self._outgrown(judging):
-            reason = "undecided when the data had doubled: a successor is trained"
+            reason = "not winning when the data had doubled: a successor is trained"
             self._reject(judging, Decision("reject", reason, decision.evidence))
 
     def _reject(self, judging: Judging, decision: Decision) -> None:

@@ -25,14 +25,17 @@ class UpdateSettings(Settings):
 
     method: Literal["full", "linear"] = "full"
     """Which weights change: all of the dynamics, or only their linear autoregression."""
-    steps: int = Field(default=600, gt=0)
+    steps: int = Field(default=200, gt=0)
     batch: int = Field(default=64, gt=0)
     rehearsal_share: float = Field(default=0.25, ge=0, lt=1)
     """Part of each batch that comes from simulation."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
     """Of the first step; it falls to zero, linearly, with the last."""
     pull: float = Field(default=1.0, ge=0)
     """Each step moves the weights towards the parent's by this times the learning rate."""
+    blend: float = Field(default=0.75, gt=0, le=1)
+    """The candidate lies so far on the way from the parent's weights to the trained ones: with little
+    data the middle forecasts better than the end (Wortsman et al., WiSE-FT, CVPR 2022)."""
     gradient_norm: float = Field(default=1.0, gt=0)
 
 
@@ -112,7 +115,10 @@ class DynamicsUpdate:
         return float(losses[:real].mean().detach())
 
     def finish(self) -> WorldModel:
-        """The trained model, in evaluation mode."""
+        """The trained model, blended with its parent, in evaluation mode."""
+        with torch.no_grad():
+            for weight, parent in zip(self._weights.values(), self._parent, strict=True):
+                weight.copy_(parent.lerp(weight, self.settings.blend))
         return self.model.requires_grad_(False).eval()
 
     def _batch(self, windows: Windows) -> tuple[Windows, int]:

@@ -10,8 +10,8 @@ from adapt.settings import Settings
 class PlannerSettings(Settings):
     """How hard, and how widely, the planner searches."""
 
-    samples: int = Field(default=32, gt=1)
-    iterations: int = Field(default=2, gt=0)
+    samples: int = Field(default=64, gt=1)
+    iterations: int = Field(default=1, gt=0)
     knots: int = Field(default=6, gt=1)
     """Noise is drawn at this many instants of the plan and linear between them."""
     noise: float = Field(default=0.5, gt=0)

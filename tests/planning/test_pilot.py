@@ -7,6 +7,7 @@ from adapt.errors import UserError
 from adapt.model.world_model import WorldModel
 from adapt.planning.pilot import Controller, Pilot, Proposal
 from adapt.planning.settings import PlannerSettings
+from adapt.planning.surprise import Surprise, SurpriseSettings
 
 SETTINGS = PlannerSettings(samples=8, iterations=1)
 GOAL = POSE + 0.2 * np.arange(1, HORIZON + 1)[:, None] / HORIZON
@@ -168,6 +169,8 @@ def test_a_swap_of_weights_back_to_good_ones_drives_again() -> None:
 
 def test_surprise_speaks_when_the_robot_is_no_longer_the_one_of_the_model() -> None:
     driving = pilot("policy", servo_model())
+    # The scaling of this model is 1 rad, beside which the test's motions are rest.
+    driving.surprise = Surprise(SurpriseSettings(still=0.0))
     generator = np.random.default_rng(0)
     position, index, told = POSE, fill(driving), []
     for number in range(400):
