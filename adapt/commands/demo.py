@@ -15,9 +15,7 @@ def demo(
     store: Annotated[Path, typer.Option(help="New folder for the report and all that is recorded.")] = Path(
         "runs/demo"
     ),
-    scenario: Annotated[
-        str | None, typer.Option(help="Of the hidden robot, a name or a path; by default the robot file's.")
-    ] = None,
+    scenario: Annotated[str, typer.Option(help="Of the hidden robot, a name or a path.")] = "hard_used",
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Remove what an earlier run left in the store.")
     ] = False,

@@ -57,3 +57,29 @@ def weights(returns: Tensor, effective: float) -> Tensor:
         weight = torch.softmax(-behind / middle, dim=0)
         low, high = (middle, high) if 1.0 / float(weight.square().sum()) < effective else (low, middle)
     return torch.softmax(-behind / high, dim=0).to(returns.dtype)
+
+
+def correction(change: Tensor, effect: Tensor, error: Tensor, ridge: float) -> Tensor:
+    """The combination of random changes to a plan whose effects together undo the plan's error.
+
+    A Gauss-Newton step without derivatives: near the plan the samples themselves tell how what
+    is expected goes with what is done. With w from ridge regression of the error on the effects, the
+    step is the same combination of the changes, and so as smooth as they are.
+
+    Args:
+        change: shape (N, T, A), the samples' plans minus the plan.
+        effect: shape (N, T, C), what is expected of the samples minus what is expected of the plan.
+        error: shape (T, C), wanted minus expected.
+        ridge: weight against large combinations, relative to the samples' mean squared effect.
+
+    Returns:
+        shape (T, A). Samples whose effect is not finite take no part.
+    """
+    finite = torch.isfinite(effect).all(-1).all(-1)
+    effects = torch.where(finite[:, None], effect.flatten(1), torch.zeros(()))
+    gram = effects @ effects.T
+    damping = ridge * gram.diagonal().mean().clamp_min(1e-12)
+    combination = torch.linalg.solve(
+        gram + damping * torch.eye(len(gram), device=gram.device), effects @ error.flatten()
+    )
+    return torch.einsum("n,nta->ta", combination, change)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from adapt.model.world_model import Context, WorldModel
-from adapt.planning.mppi import knot_noise, weights
+from adapt.planning.mppi import correction, knot_noise, weights
 from adapt.planning.reward import TrackingReward
 from adapt.planning.settings import PlannerSettings
 from adapt.robot.specification import RobotSpecification
@@ -34,7 +34,11 @@ class Plan:
 
 
 class Planner:
-    """MPPI around the better of the policy's plan and the rest of the plan before."""
+    """MPPI around the policy's plan and the rest of the plan before, and a correction of the best.
+
+    The samples of path integral control also tell how the expected motion goes with the plan. That
+    costs nothing more, and closes most of the distance that random search in many dimensions leaves.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Planner:
         self._high = torch.tensor([limit.position[1] for limit in limits], device=device)
         noise = settings.noise * specification.task.tracking_scale
         self._noise = torch.full((specification.action_size,), noise, device=device)
+        self._steps = torch.tensor([1.0, 0.5], device=device)[:, None, None]
         self._before: Tensor | None = None
 
     def reset(self) -> None:
@@ -97,14 +102,21 @@ class Planner:
             noise = knot_noise(settings.samples, settings.knots, starts.shape[1], scale, self._generator)
             around = pool[torch.arange(settings.samples) % len(pool)]
             plans = torch.cat([pool, self._within(around + noise, sent)])
-            returns, _ = self._evaluate(context, plans, before, command)
+            returns, expected = self._evaluate(context, plans, before, command)
             policy_value = float(returns[0]) if iteration == 0 else policy_value
             not_finite += int((~torch.isfinite(returns)).sum())
             weight = weights(returns, settings.effective_samples * settings.samples)
             best = plans[_best(returns)]
             mean = self._within(torch.einsum("n,nta->ta", weight, plans), sent)
-            pool = torch.stack([best, mean]) if bool(weight.any()) else best[None]
+            if not bool(weight.any()):
+                pool = best[None]
+                continue
+            errors = self._reward.error(expected, command)
+            error = errors[_best(returns)]
+            step = correction(plans - best, error - errors, error, settings.ridge)
+            pool = torch.cat([torch.stack([best, mean]), self._within(best + self._steps * step, sent)])
         returns, observation = self._evaluate(context, pool, before, command)
+        not_finite += int((~torch.isfinite(returns)).sum())
         chosen = _best(returns)
         return Plan(pool[chosen], observation[chosen], float(returns[chosen]), policy_value, not_finite)
 

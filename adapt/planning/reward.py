@@ -31,6 +31,10 @@ class TrackingReward:
         self._scale = specification.task.tracking_scale
         self._effort = specification.task.effort_weight
 
+    def error(self, observation: Tensor, command: Tensor) -> Tensor:
+        """What is wanted minus what is expected. Shapes (..., T, O) and (T, C) to (..., T, C)."""
+        return command - observation[..., self._tracked]
+
     def __call__(self, observation: Tensor, action: Tensor, before: Tensor, command: Tensor) -> Tensor:
         """Reward of each step.
 
@@ -43,7 +47,7 @@ class TrackingReward:
         Returns:
             shape (N, T).
         """
-        error = (observation[..., self._tracked] - command) / self._scale
+        error = self.error(observation, command) / self._scale
         cost = ((1.0 + error.square()).sqrt() - 1.0).sum(-1)
         previous = torch.cat([before.expand(len(action), 1, -1), action[:, :-1]], dim=1)
         change = (action - previous) / self._scale

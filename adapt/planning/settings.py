@@ -20,5 +20,7 @@ class PlannerSettings(Settings):
     """The noise of each iteration, relative to the one before."""
     effective_samples: float = Field(default=0.15, gt=0, le=1)
     """Share of the samples that should carry weight; the temperature is set to reach it."""
+    ridge: float = Field(default=0.2, gt=0)
+    """Caution of the correction that is computed from the samples; see `correction`."""
     oldest_tail_ticks: int = Field(default=3, ge=0)
     """How long the rest of an older plan may be followed when a fresh one cannot be made."""

@@ -33,7 +33,8 @@ class Deployment:
         self.registry = Registry(folder / "registry", robot, self.clock)
         self.ledger = Ledger(folder / "ledger.sqlite", robot, self.clock, seed)
         rehearsal = simulated_windows(4) if rehearsal is None else rehearsal
-        settings = settings or LearnerSettings(update=UpdateSettings(steps=120))
+        update = UpdateSettings(steps=120, learning_rate=5e-4, blend=1.0)
+        settings = settings or LearnerSettings(fresh_adapt_s=20.0, update=update)
         self.learner = Learner(
             robot, settings, self.registry, self.ledger, model, rehearsal, seed, self.clock
         )
