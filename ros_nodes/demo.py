@@ -157,11 +157,12 @@ def _control(said: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _incident(store: Path, card: IncidentCard, fault_ns: int) -> dict[str, Any]:
+    first = next(trigger for trigger in card.triggers if trigger.stamp_ns > fault_ns)
     return {
         "id": card.id,
         "path": str(load_incident(store, card.id).bag),
-        "trigger": card.trigger,
-        "delay_s": (card.stamp_ns - fault_ns) * 1e-9,
+        "trigger": first.kind,
+        "delay_s": (first.stamp_ns - fault_ns) * 1e-9,
     }
 
 

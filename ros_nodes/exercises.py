@@ -122,7 +122,9 @@ class Exercises:
             cards = (
                 load_incident(store, event["detail"]["id"]).card for event in operator.events_of("incident")
             )
-            return next((each for each in cards if each.start_ns < fault_ns < each.stamp_ns), None)
+            return next(
+                (each for each in cards if each.start_ns < fault_ns < each.triggers[-1].stamp_ns), None
+            )
 
         operator.wait_until(lambda: card() is not None, settings.incident_s)
         operator.inject(settings.fault_field, settings.mended_value)

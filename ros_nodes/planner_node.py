@@ -80,6 +80,7 @@ class PlannerNode(LifecycleNode):
         self._admitted = ""
         self._version = ""
         self._timing = Timing(self._period_ns)
+        self._assembled = 0
         self._events = EventPublisher(self)
         self._proposals = self.create_publisher(JointTrajectory, PROPOSAL_TOPIC, RELIABLE)
         self._ticks = self.create_publisher(Float64MultiArray, TICK_TOPIC, RELIABLE)
@@ -201,6 +202,7 @@ class PlannerNode(LifecycleNode):
                 self._timing.skipped(max(0, (now_ns - due_ns) // self._period_ns))
                 self._pilot.reset()
                 due_ns, index, proposal = now_ns + self._period_ns, index + LOST_BEAT, None
+                self._assembled = index
                 continue
             self._timing.woke(due_ns, now_ns)
             if proposal is not None:
@@ -211,25 +213,34 @@ class PlannerNode(LifecycleNode):
             late = max(0, (ended_ns - due_ns) // self._period_ns)
             if late:
                 self._timing.skipped(late)
-                proposal = None if late > 1 or proposal is None else proposal
-            index, due_ns = index + 1 + max(0, late - 1), due_ns + (1 + max(0, late - 1)) * self._period_ns
+                self._pilot.skip()
+                proposal = None if late > 1 else proposal
+            index, due_ns = index + max(1, late), due_ns + max(1, late) * self._period_ns
 
     def _tick(self, index: int, tick_ns: int, proposed: FloatArray | None) -> Proposal | None:
-        """Finish the tick before, and plan the action of the tick after the one that begins."""
+        """Finish the ticks before, and plan the action of the tick after the one that begins.
+
+        A beat that was skipped costs its proposal only: its tick is assembled from the messages.
+        """
         specification = self._specification
         if self._swap is not None:
             (model, version), self._swap = self._swap, None
             self._model.load_state_dict(model.state_dict())
             self._announce(version)
         with self._lock:
-            finished = self._assembler.assemble(index - 1, tick_ns - self._period_ns)
+            finished = [
+                self._assembler.assemble(each, tick_ns - (index - each) * self._period_ns)
+                for each in range(self._assembled, index)
+            ]
             observation, valid = self._assembler.observe(tick_ns)
             commands = self._assembler.commands(tick_ns, specification.horizon_ticks)[1:]
             steps = self._period_ns * np.arange(1, specification.horizon_ticks + 1)
             ahead = self._assembler.reference.at(tick_ns + steps)
             sent = self._assembler.latest_applied() if proposed is None else proposed
-        self._pilot.record(finished)
-        self._publish_tick(finished)
+        self._assembled = index
+        for tick in finished:
+            self._pilot.record(tick)
+            self._publish_tick(tick)
         proposal = self._pilot.decide(observation, valid, commands, ahead, sent)
         if self._pilot.surprised:
             self._events.publish("prediction_error", "error", {"version": self._version}, stamp_ns=tick_ns)

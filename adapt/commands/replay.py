@@ -42,6 +42,10 @@ def replay(
     rehearsal: Annotated[
         Path | None, typer.Option(help="Windows from simulation; by default those beside the checkpoint.")
     ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="YAML file with settings of the learner, over its defaults."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report. [default: runs/replay/BAG]")] = None,
     seed: Annotated[int, typer.Option(help="Of splits and batches.")] = 0,
     msg_dir: output.MessageFolder = None,
@@ -54,8 +58,10 @@ def replay(
     from adapt.bags.replay import bag_ticks, one_after_the_other
     from adapt.evaluation.adaptation import compare, learn_offline
     from adapt.evaluation.replay_report import bag_name, replay_data, replay_report
+    from adapt.learning.settings import LearnerSettings
     from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
     from adapt.robot.load import load_robot
+    from adapt.settings import load_settings
 
     if learn_from and learn_minutes is not None:
         raise UserError("options --learn-from and --learn-minutes: give one of the two")
@@ -94,6 +100,7 @@ def replay(
                 ticks_of(learn_from) if learn_from else islice(measured, total),
                 out / "store",
                 rehearsal_windows(rehearsal, path, specification),
+                settings=None if settings is None else load_settings(settings, LearnerSettings),
                 seed=seed,
                 report=report,
             )

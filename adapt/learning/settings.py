@@ -12,7 +12,7 @@ from adapt.settings import Settings
 class LearnerSettings(Settings):
     """The learner's settings; the budget itself is in the robot file."""
 
-    fresh_adapt_s: float = Field(default=45.0, gt=0)
+    fresh_adapt_s: float = Field(default=30.0, gt=0)
     """A candidate is made whenever so much new data of the adapt split has come."""
     steps_at_once: int = Field(default=5, gt=0)
     """Training steps in one call of `work`: keeps it short."""

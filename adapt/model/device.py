@@ -15,8 +15,8 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "cpu":
         return torch.device("cpu")
-    kind, _, number = name.partition(":")
-    if kind != "cuda" or (number and not number.isdigit()):
+    kind, colon, number = name.partition(":")
+    if kind != "cuda" or (colon and not number.isdigit()):
         raise UserError(f"key 'device': '{name}' is not cpu, cuda or cuda:N")
     if torch.version.cuda is None:
         raise UserError(

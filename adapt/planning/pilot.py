@@ -97,6 +97,11 @@ class Pilot:
         self._tail = None
         self._expected.clear()
 
+    def skip(self) -> None:
+        """A proposal left late or not at all: what was expected of it, and the plan around it, are void."""
+        self._planner.reset()
+        self._expected.clear()
+
     def decide(
         self,
         observation: FloatArray,

@@ -49,3 +49,11 @@ def bag(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("checkpoint") / "small.safetensors")
+
+
+@pytest.fixture(scope="session")
+def eager(tmp_path_factory) -> Path:
+    """Settings of a learner that makes its first candidate from little, as the bags here are short."""
+    path = tmp_path_factory.mktemp("settings") / "eager.yaml"
+    path.write_text("fresh_adapt_s: 8.0\nupdate: {steps: 100, learning_rate: 1.0e-3, blend: 1.0}\n")
+    return path

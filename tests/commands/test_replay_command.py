@@ -8,13 +8,25 @@ SPLITS = ("adapt", "gate", "audit")
 
 
 @pytest.fixture(scope="module")
-def replayed(bag, checkpoint, tmp_path_factory):
+def replayed(bag, checkpoint, eager, tmp_path_factory):
     """Where one replay has written its report and its store."""
     from adapt.cli import main
 
     out = tmp_path_factory.mktemp("replay") / "out"
+    arguments = [
+        "replay",
+        bag,
+        "--robot",
+        "so101",
+        "--checkpoint",
+        checkpoint,
+        "--settings",
+        eager,
+        "--out",
+        out,
+    ]
     with pytest.raises(SystemExit) as end:
-        main(["replay", str(bag), "--robot", "so101", "--checkpoint", str(checkpoint), "--out", str(out)])
+        main([str(argument) for argument in arguments])
     assert end.value.code == 0
     return out
 
@@ -35,9 +47,14 @@ def test_a_replay_tells_errors_before_and_after_budget_and_gate(replayed):
     assert "<svg" in (replayed / "report.html").read_text()
 
 
-def test_a_second_replay_gives_the_same_report_byte_for_byte(adapt, bag, checkpoint, replayed, tmp_path):
+def test_a_second_replay_gives_the_same_report_byte_for_byte(
+    adapt, bag, checkpoint, eager, replayed, tmp_path
+):
     again = tmp_path / "again"
-    found = adapt.json("replay", bag, "--robot", "so101", "--checkpoint", checkpoint, "--out", again)
+    found = adapt.json(
+        *("replay", bag, "--robot", "so101", "--checkpoint", checkpoint),
+        *("--settings", eager, "--out", again),
+    )
     for name in ("report.json", "report.html"):
         assert (again / name).read_bytes() == (replayed / name).read_bytes()
     assert found["report"] == str(again / "report.html")
