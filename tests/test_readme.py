@@ -104,6 +104,9 @@ def test_up_runs_until_ctrl_c(command: list[str], workshop: Path) -> None:
     domain = str(1 + ADAPT.index(command) + 50 * (os.environ.get("PYTEST_XDIST_WORKER") == "gw1"))
     local = {"ROS_DOMAIN_ID": domain, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     simulated = [] if "--bag" in command else ["--sim"]
+    store = workshop / ("runs/bag" if "--bag" in command else "runs")
+    ready = store / "logs" / "learner.log"
+    ready.unlink(missing_ok=True)
     with (workshop / f"up{domain}.log").open("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "adapt.cli", *command, *simulated],
@@ -112,8 +115,6 @@ def test_up_runs_until_ctrl_c(command: list[str], workshop: Path) -> None:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        store = workshop / ("runs/bag" if "--bag" in command else "runs")
-        ready = store / "logs" / "learner.log"
         deadline = time.monotonic() + 60.0
         while not ready.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)

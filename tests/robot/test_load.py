@@ -50,7 +50,7 @@ def channel(changed: Content) -> Content:
             lambda c: c["task"]["command"].update(names=["shoulder_pan", "elbow"]),
             "task.command.tracks: channel 'joint_position' has no 'elbow'",
         ),
-        (lambda c: c["budget"].update(adapt=0.6), "key 'budget': adapt + gate + audit must be 1, not 0.9"),
+        (lambda c: c["budget"].update(adapt=0.5), "key 'budget': adapt + gate + audit must be 1, not 0.9"),
         (lambda c: channel(c)["names"].append("gripper"), "the same name stands twice"),
         (lambda c: channel(c).update(indices=[0, 1]), "6 names but 2 indices"),
         (lambda c: channel(c).update(topic="joint states"), "key 'channels.joint_position.topic'"),
