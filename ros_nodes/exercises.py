@@ -35,8 +35,8 @@ class ExerciseSettings(Settings):
     """It goes on so long after the gate first admitted a version."""
     fault_after_s: float = Field(default=8.0, gt=0)
     mended_value: float = 3.0
-    after_fault_s: float = Field(default=12.0, gt=1)
-    incident_s: float = Field(default=30.0, gt=0)
+    after_fault_s: float = Field(default=14.0, gt=1)
+    incident_s: float = Field(default=60.0, gt=0)
     """The longest wait for the incident's bag after the motion has ended."""
     fault_field: str = "torque_limit"
     fault_value: float = 0.7
@@ -126,8 +126,9 @@ class Exercises:
                 (each for each in cards if each.start_ns < fault_ns < each.triggers[-1].stamp_ns), None
             )
 
-        operator.wait_until(lambda: card() is not None, settings.incident_s)
+        # Mended first: as long as the fault lasts, it prolongs its incident.
         operator.inject(settings.fault_field, settings.mended_value)
+        operator.wait_until(lambda: card() is not None, settings.incident_s)
         return fault_ns, self._between(begin, operator.now_ns()), card()
 
     def settle(self) -> None:

@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from pydantic import ValidationError
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.time import Time
-from std_msgs.msg import Float64MultiArray, MultiArrayDimension, MultiArrayLayout, String
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from std_msgs.msg import Float64MultiArray, String
+from trajectory_msgs.msg import JointTrajectory
 
 from adapt.errors import UserError
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
@@ -29,8 +28,8 @@ from adapt.planning.settings import PlannerSettings
 from adapt.planning.timing import Timing
 from adapt.registry.registry import Registry
 from adapt.stream.assembler import PROPOSAL_TOPIC, TickAssembler
-from adapt.stream.tick import FloatArray, Tick
-from adapt.stream.tick_message import TICK_TOPIC, tick_data, tick_layout
+from adapt.stream.tick import FloatArray
+from adapt.stream.tick_message import TICK_TOPIC
 from ros_nodes.base import (
     LATCHED,
     RELIABLE,
@@ -40,8 +39,8 @@ from ros_nodes.base import (
     message_class,
     robot_of,
     run,
-    to_stamp,
 )
+from ros_nodes.messages import proposal_message, tick_message
 
 DEFAULTS = {
     "robot": "",
@@ -240,7 +239,7 @@ class PlannerNode(LifecycleNode):
         self._assembled = index
         for tick in finished:
             self._pilot.record(tick)
-            self._publish_tick(tick)
+            self._ticks.publish(tick_message(tick))
         proposal = self._pilot.decide(observation, valid, commands, ahead, sent)
         if self._pilot.surprised:
             self._events.publish("prediction_error", "error", {"version": self._version}, stamp_ns=tick_ns)
@@ -248,20 +247,11 @@ class PlannerNode(LifecycleNode):
 
     def _propose(self, proposal: Proposal) -> None:
         now_ns = self._now()
-        message = JointTrajectory(joint_names=list(self._specification.action.entries))
-        message.header.stamp = to_stamp(now_ns)
-        message.header.frame_id = self._version
-        for number, action in enumerate(proposal.actions):
-            seconds, rest = divmod(number * self._period_ns, 1_000_000_000)
-            after = Duration(sec=seconds, nanosec=rest)
-            message.points.append(JointTrajectoryPoint(positions=action.tolist(), time_from_start=after))
-        self._proposals.publish(message)
+        self._proposals.publish(
+            proposal_message(self._specification, proposal.actions, now_ns, self._version)
+        )
         with self._lock:
             self._assembler.feed_proposal(now_ns, proposal.actions[0], self._version)
-
-    def _publish_tick(self, tick: Tick) -> None:
-        dimensions = [MultiArrayDimension(label=label, size=size) for label, size in tick_layout(tick)]
-        self._ticks.publish(Float64MultiArray(layout=MultiArrayLayout(dim=dimensions), data=tick_data(tick)))
 
     def _announce(self, version: str) -> None:
         self._version = version

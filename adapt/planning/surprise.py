@@ -21,9 +21,9 @@ class SurpriseSettings(Settings):
     still: float = Field(default=0.03, ge=0)
     """A tick in which neither prediction nor robot moved by this much tells nothing and is left out, in
     units of an ordinary change: errors at rest are small, and no measure of those in motion."""
-    allowance: float = Field(default=1.0, gt=0)
+    allowance: float = Field(default=1.25, gt=0)
     """An error must exceed the usual one by this many of its standard deviations to count at all."""
-    threshold: float = Field(default=25.0, gt=0)
+    threshold: float = Field(default=30.0, gt=0)
     """Accumulated excess at which the test speaks, in standard deviations."""
     largest_step: float = Field(default=5.0, gt=0)
     """One tick counts for no more than this, so that a single outlier is no alarm."""
