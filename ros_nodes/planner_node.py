@@ -99,7 +99,7 @@ class PlannerNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin the beat."""
         self._leave.clear()
-        self._thread = threading.Thread(target=self._drive, name="beat", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name="beat", daemon=True)
         self._thread.start()
         return super().on_activate(state)
 
@@ -189,6 +189,14 @@ class PlannerNode(LifecycleNode):
             registry.close()
         else:
             raise UserError(f"version {version}: no 'store' was given to look in")
+
+    def _beat(self) -> None:
+        try:
+            self._drive()
+        except Exception as error:
+            # The safety node falls back by itself; here it must not go by in silence.
+            self._events.publish("beat_failed", "error", {"error": repr(error)})
+            raise
 
     def _drive(self) -> None:
         due_ns, index = self._now() + self._period_ns, 0
