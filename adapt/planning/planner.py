@@ -106,13 +106,14 @@ class Planner:
             policy_value = float(returns[0]) if iteration == 0 else policy_value
             not_finite += int((~torch.isfinite(returns)).sum())
             weight = weights(returns, settings.effective_samples * settings.samples)
-            best = plans[_best(returns)]
+            best_index = _best(returns)
+            best = plans[best_index]
             mean = self._within(torch.einsum("n,nta->ta", weight, plans), sent)
             if not bool(weight.any()):
                 pool = best[None]
                 continue
             errors = self._reward.error(expected, command)
-            error = errors[_best(returns)]
+            error = errors[best_index]
             step = correction(plans - best, error - errors, error, settings.ridge)
             pool = torch.cat([torch.stack([best, mean]), self._within(best + self._steps * step, sent)])
         returns, observation = self._evaluate(context, pool, before, command)
