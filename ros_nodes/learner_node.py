@@ -52,6 +52,7 @@ DEFAULTS = {
 WAITING_TICKS = 1000
 """So many ticks may wait while the learner trains; more are lost, and counted."""
 STATUS_PERIOD_S = 1.0
+AUTOGROUP = Path("/proc/self/autogroup")
 
 Serve = Callable[[Trigger.Request, Trigger.Response], Trigger.Response]
 
@@ -75,7 +76,7 @@ class LearnerNode(Node):
         if not 0.0 < given["share"] <= 1.0:
             raise UserError(f"parameter 'share' of node 'learner': {given['share']} is not within (0, 1]")
         self._share = given["share"]
-        _yield_to_others(given["niceness"])
+        self._yield_to_others(given["niceness"])
         torch.set_num_threads(given["threads"])
         checkpoint = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
         rehearsal = Path(given["rehearsal"] or checkpoint.with_suffix(".rehearsal.safetensors"))
@@ -121,6 +122,16 @@ class LearnerNode(Node):
         self.create_timer(STATUS_PERIOD_S, self._check_thread)
         self._thread = threading.Thread(target=self._learn, name="learning", daemon=True)
         self._thread.start()
+
+    def _yield_to_others(self, niceness: int) -> None:
+        """Lower this process's priority, and that of its session where Linux schedules by session."""
+        os.nice(niceness)
+        if AUTOGROUP.exists():
+            try:
+                AUTOGROUP.write_text(str(niceness))
+            except OSError as error:
+                # Containers often mount /proc read-only; the process's own niceness holds all the same.
+                self.get_logger().warning(f"{AUTOGROUP}: {error.strerror}; the session keeps its priority")
 
     def stop(self) -> None:
         """End the learning thread after the step under way, and close the files."""
@@ -222,14 +233,6 @@ class LearnerNode(Node):
         """Fail loudly: without its thread the node would look alive and learn nothing."""
         if not self._thread.is_alive() and not self._leave.is_set():
             raise RuntimeError("the learning thread has ended: see the error above")
-
-
-def _yield_to_others(niceness: int) -> None:
-    """Lower this process's priority, and that of its session where Linux schedules by session."""
-    os.nice(niceness)
-    autogroup = Path("/proc/self/autogroup")
-    if autogroup.exists():
-        autogroup.write_text(str(niceness))
 
 
 def main(args: list[str] | None = None) -> int:
