@@ -17,7 +17,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from adapt.errors import UserError
-from adapt.robot.specification import Channel, RobotSpecification
+from adapt.robot.interface import Channel
+from adapt.robot.specification import RobotSpecification
 from adapt.sim.scenario import load_scenario
 from adapt.sim.stand_in import StandIn
 from adapt.stream.tick import FloatArray

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from adapt.bags.topic import standard_types
 from adapt.bags.writer import BagWriter
 from adapt.errors import UserError
-from adapt.robot.specification import MessageField, RobotSpecification
+from adapt.robot.interface import MessageField
+from adapt.robot.specification import RobotSpecification
 
 EPOCH_NS = 1_700_000_000_000_000_000
 """The instant that every imported motion calls zero (14 November 2023): the logs carry no date."""

@@ -13,7 +13,8 @@ import numpy as np
 
 from adapt.bags.reader import Bag
 from adapt.errors import UserError
-from adapt.robot.specification import Channel, Command, MessageField, RobotSpecification
+from adapt.robot.interface import Channel, Command, MessageField
+from adapt.robot.specification import RobotSpecification
 from adapt.stream.decode import message_stamp, read_field
 from adapt.stream.reference import Reference
 from adapt.stream.tick import FloatArray

@@ -1,7 +1,7 @@
 """What a robot is: one YAML file becomes a validated, frozen specification.
 
 Dimensions used throughout the project:
-    O: observation values of a tick (all channels, joined in the order of the file)
+    O: observation values of a tick (all channels, joined in the order of the file, then the clock)
     A: action values
     C: command values (the task's reference)
 """
@@ -10,97 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from adapt.robot.interface import Action, Channel, Command, Interval, Positive
 from adapt.settings import Settings
 
-Unit = Literal["rad", "rad/s", "m", "m/s", "m/s^2", "N", "N m", "A", "V", "1"]
-Positive = Annotated[float, Field(gt=0)]
-Interval = tuple[float, float]
 
+class Goal(Settings):
+    """A value at which one entry of the observation should stay."""
 
-class MessageField(Settings):
-    """Where in a ROS 2 message some numbers are."""
-
-    topic: str = Field(pattern=r"^/[A-Za-z0-9_/]+$")
-    type: str = Field(pattern=r"^[a-z0-9_]+/msg/[A-Za-z0-9]+$")
-    field: str
-    """Path of attributes inside the message, such as `position` or `pose.position`."""
-    names: tuple[str, ...] = ()
-    """Which entries, in this order: joint names where the message carries names (JointState,
-    JointTrajectory), attributes (x, y, z) where the field is a message, labels where it is an array."""
-    indices: tuple[int, ...] | None = None
-    """Which entries of a plain array; without it the array has as many entries as there are names."""
-    unit: Unit
-
-    @field_validator("names")
-    @classmethod
-    def _names_are_unique(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) != len(names):
-            raise ValueError("the same name stands twice")
-        return names
-
-    @model_validator(mode="after")
-    def _one_index_per_name(self) -> MessageField:
-        if self.indices is not None and len(self.indices) != len(self.names):
-            raise ValueError(f"{len(self.names)} names but {len(self.indices)} indices")
-        return self
-
-
-class Channel(MessageField):
-    """One kind of measurement."""
-
-    names: tuple[str, ...] = Field(min_length=1)
-    noise: float = Field(ge=0)
-    """Standard deviation of the sensor noise, in `unit`."""
-    resolution: float = Field(default=0.0, ge=0)
-    """Size of the sensor's steps, in `unit`; 0 for none that matter."""
-    max_age_s: Positive
-    """A tick whose newest measurement is older than this is not valid."""
-
-
-class JointLimits(Settings):
-    """What may be commanded. There is no default: a limit that is missing is an error."""
-
-    position: Interval
-    velocity: Positive
-    acceleration: Positive
-
-    @field_validator("position")
-    @classmethod
-    def _low_below_high(cls, position: Interval) -> Interval:
-        if not position[0] < position[1]:
-            raise ValueError(f"the lower limit {position[0]} is not below the upper limit {position[1]}")
-        return position
-
-
-class Action(MessageField):
-    """What the robot is told, once a tick. The entries are named by the keys of `limits`."""
-
-    targets: str | None = None
-    """The channel of which the action is a set-point, name by name; none for torques and the like."""
-    limits: dict[str, JointLimits] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _names_are_limits(self) -> Action:
-        if self.names:
-            raise ValueError("give the action's names as the keys of 'limits', not as 'names'")
-        return self
-
-    @property
-    def entries(self) -> tuple[str, ...]:
-        """Names of the A action values, in order."""
-        return tuple(self.limits)
-
-
-class Command(MessageField):
-    """The task's reference: a path given ahead (JointTrajectory) or the latest set-point."""
-
-    names: tuple[str, ...] = Field(min_length=1)
-    tracks: str | None = None
-    """The channel that should follow the command, name by name."""
+    value: float
+    scale: Positive
+    """An error of this size is one unit of cost."""
 
 
 class Task(Settings):
@@ -109,6 +32,8 @@ class Task(Settings):
     command: Command
     tracking_scale: Positive
     """An error of this size, in the command's unit, is one unit of cost."""
+    goals: dict[str, Goal] = {}
+    """What should be kept besides following the command, by observation entry (channel/name)."""
     effort_weight: float = Field(default=0.0, ge=0)
     """Cost of an action that departs by `tracking_scale` from the one before."""
 
@@ -162,8 +87,12 @@ class RobotSpecification(Settings):
     sampling_delay_s: float = Field(default=0.0, ge=0)
     """A tick at time t holds what was measured at t - sampling_delay_s, interpolated between the
     messages on both sides. At least the slowest sensor's period plus its transport."""
+    dead_time_ticks: Literal[0, 1] = 1
+    """1: an action is planned a tick ahead and leaves on the beat. 0: it leaves as soon as it is planned."""
     history_ticks: int = Field(gt=0)
     horizon_ticks: int = Field(gt=0)
+    clock_period_s: Positive | None = None
+    """The observation ends with cosine and sine of a clock of this period, for gaits that follow one."""
     channels: dict[str, Channel] = Field(min_length=1)
     action: Action
     task: Task
@@ -173,29 +102,36 @@ class RobotSpecification(Settings):
 
     @model_validator(mode="after")
     def _links_lead_to_channels(self) -> RobotSpecification:
-        links = {
-            "action.targets": (self.action.targets, self.action.entries, self.action.unit),
-            "task.command.tracks": (
-                self.task.command.tracks,
-                self.task.command.names,
-                self.task.command.unit,
-            ),
-        }
-        for key, (channel_name, names, unit) in links.items():
-            if channel_name is None:
-                continue
-            channel = self.channels.get(channel_name)
-            if channel is None:
-                known = ", ".join(self.channels)
-                raise ValueError(f"{key} names the channel '{channel_name}'; there are: {known}")
-            missing = [name for name in names if name not in channel.names]
-            if missing:
-                raise ValueError(f"{key}: channel '{channel_name}' has no '{missing[0]}'")
+        command = self.task.command
+        self._check_link("action.targets", self.action.targets, self.action.entries, (self.action.unit,))
+        if isinstance(command.tracks, tuple):
+            for entry, unit in zip(command.tracks, command.name_units, strict=True):
+                channel, _, name = entry.rpartition("/")
+                self._check_link("task.command.tracks", channel, (name,), (unit,))
+        else:
+            self._check_link("task.command.tracks", command.tracks, command.names, command.name_units)
+        for entry in self.task.goals:
+            if entry not in self.observation_names:
+                raise ValueError(f"task.goals: there is no observation entry '{entry}' (channel/name)")
+        return self
+
+    def _check_link(
+        self, key: str, channel_name: str | None, names: tuple[str, ...], units: tuple[str, ...]
+    ) -> None:
+        if channel_name is None:
+            return
+        channel = self.channels.get(channel_name)
+        if channel is None:
+            known = ", ".join(self.channels)
+            raise ValueError(f"{key} names the channel '{channel_name}'; there are: {known}")
+        missing = [name for name in names if name not in channel.names]
+        if missing:
+            raise ValueError(f"{key}: channel '{channel_name}' has no '{missing[0]}'")
+        for unit in units:
             if unit != channel.unit:
                 raise ValueError(
                     f"{key}: the unit is {unit} but channel '{channel_name}' is in {channel.unit}"
                 )
-        return self
 
     @property
     def period_s(self) -> float:
@@ -205,12 +141,26 @@ class RobotSpecification(Settings):
     @property
     def observation_names(self) -> tuple[str, ...]:
         """Names of the O observation values, as channel/name, in order."""
-        return tuple(f"{key}/{name}" for key, channel in self.channels.items() for name in channel.names)
+        measured = tuple(f"{key}/{name}" for key, channel in self.channels.items() for name in channel.names)
+        return measured if self.clock_period_s is None else (*measured, "clock/cos", "clock/sin")
+
+    @property
+    def observation_units(self) -> tuple[str, ...]:
+        """Units of the O observation values."""
+        measured = tuple(channel.unit for channel in self.channels.values() for _ in channel.names)
+        return measured if self.clock_period_s is None else (*measured, "1", "1")
 
     @property
     def observation_size(self) -> int:
         """O."""
         return len(self.observation_names)
+
+    @property
+    def vector_indices(self) -> tuple[int, ...]:
+        """Which observation values are plain numbers rather than cells of a height map."""
+        maps = [self.channel_slice(key) for key, each in self.channels.items() if each.height_map]
+        cells = {index for each in maps for index in range(each.start, each.stop)}
+        return tuple(index for index in range(self.observation_size) if index not in cells)
 
     @property
     def action_size(self) -> int:
@@ -239,7 +189,16 @@ class RobotSpecification(Settings):
     @property
     def command_anchor(self) -> tuple[int, ...]:
         """For each command value the index of the observation that tracks it, or -1. Length C."""
-        return self._anchor(self.task.command.tracks, self.task.command.names)
+        tracks = self.task.command.tracks
+        if isinstance(tracks, tuple):
+            return tuple(self.observation_names.index(entry) for entry in tracks)
+        return self._anchor(tracks, self.task.command.names)
+
+    @property
+    def rest_action(self) -> tuple[float, ...] | None:
+        """What to send while too little is known to plan, length A; None where the file does not say."""
+        rest = [limits.rest for limits in self.action.limits.values()]
+        return None if None in rest else tuple(value for value in rest if value is not None)
 
     def _anchor(self, channel: str | None, names: tuple[str, ...]) -> tuple[int, ...]:
         if channel is None:
@@ -258,13 +217,15 @@ class RobotSpecification(Settings):
             "history_ticks": self.history_ticks,
             "horizon_ticks": self.horizon_ticks,
             "observation": [
-                [f"{key}/{name}", channel.unit]
-                for key, channel in self.channels.items()
-                for name in channel.names
+                list(each) for each in zip(self.observation_names, self.observation_units, strict=True)
             ],
             "action": [[name, self.action.unit] for name in self.action.entries],
             "action_anchor": self.action_anchor,
-            "command": [[name, self.task.command.unit] for name in self.task.command.names],
+            "command": [
+                list(each) for each in zip(self.task.command.names, self.task.command.name_units, strict=True)
+            ],
             "command_anchor": self.command_anchor,
         }
+        if self.clock_period_s is not None:
+            schema["clock_period_s"] = self.clock_period_s
         return hashlib.sha256(json.dumps(schema, sort_keys=True).encode()).hexdigest()[:16]

@@ -11,7 +11,8 @@ import mujoco
 import numpy as np
 
 from adapt.errors import UserError
-from adapt.robot.specification import Interval, RobotSpecification
+from adapt.robot.interface import Interval
+from adapt.robot.specification import RobotSpecification
 from adapt.stream.tick import FloatArray
 
 MODELS = Path(__file__).parent / "models"

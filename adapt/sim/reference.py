@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from adapt.robot.specification import Positive, RobotSpecification
+from adapt.robot.interface import Positive
+from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
 from adapt.stream.tick import FloatArray
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from adapt.errors import UserError
+from adapt.robot.interface import Positive
 from adapt.robot.load import find_configuration
-from adapt.robot.specification import Positive, RobotSpecification
+from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings, load_settings
 
 NotNegative = Annotated[float, Field(ge=0)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from adapt.errors import UserError
-from adapt.robot.specification import MessageField
+from adapt.robot.interface import MessageField
 from adapt.stream.tick import FloatArray
 
 

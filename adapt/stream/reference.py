@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapt.errors import UserError
-from adapt.robot.specification import Command
+from adapt.robot.interface import Command
 from adapt.stream.decode import message_stamp, read_field
 from adapt.stream.tick import FloatArray
 

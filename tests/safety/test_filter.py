@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from adapt.robot.interface import JointLimits
 from adapt.robot.load import load_robot
-from adapt.robot.specification import JointLimits, RobotSpecification
+from adapt.robot.specification import RobotSpecification
 from adapt.safety.filter import SafetyFilter
 
 

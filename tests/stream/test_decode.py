@@ -9,8 +9,8 @@ from ros_messages import header, joint_state
 
 from adapt.bags.topic import standard_types
 from adapt.errors import UserError
+from adapt.robot.interface import MessageField
 from adapt.robot.load import load_robot
-from adapt.robot.specification import MessageField
 from adapt.stream.decode import message_stamp, read_field
 
 ARM = load_robot("so101").channels["joint_position"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ros_messages import header, path
 
 from adapt.errors import UserError
-from adapt.robot.specification import Command
+from adapt.robot.interface import Command
 from adapt.stream.reference import Reference
 
 NOW_NS = 1_763_800_000_000_000_001
