@@ -38,10 +38,11 @@ def load_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{path}: {_first_problem(error)}") from error
+        raise UserError(f"{path}: {first_problem(error)}") from error
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong with settings: the key, and what was expected of it."""
     details: Any = error.errors()[0]
     key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":

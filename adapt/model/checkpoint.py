@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -18,7 +19,7 @@ from adapt.files import replacing, write_text
 from adapt.model.settings import ModelSettings
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
-from adapt.settings import Settings
+from adapt.settings import Settings, first_problem
 
 CHECKPOINT_FOLDER = Path(__file__).parent / "checkpoints"
 
@@ -82,23 +83,58 @@ def load_card(path: Path) -> Card:
     """Read the card that lies beside `path`.
 
     Raises:
-        UserError: it is missing or not a card.
+        UserError: it is missing or not a card; the message names the key and what was expected.
     """
     card_path = path.with_suffix(".json")
     if not card_path.is_file():
         raise UserError(f"{card_path}: no such file; a checkpoint is a .safetensors file and its .json card")
     try:
-        return Card.model_validate(json.loads(card_path.read_text(encoding="utf-8")))
+        content = json.loads(card_path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return Card.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{card_path}: not a checkpoint card: {first_problem(error)}") from error
     except ValueError as error:
-        raise UserError(f"{card_path}: not a checkpoint card: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{card_path}: not a checkpoint card: not JSON ({error}): restore it") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} where a number was expected")
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], Card]:
+    """Read weights and card of any robot, and check that they are whole, finite and belong together.
+
+    Raises:
+        UserError: a file is missing or cut off, a weight is not finite, or the weights are not those of
+            the card.
+    """
+    card = load_card(path)
+    try:
+        state = load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a whole safetensors file ({error}): copy it again") from error
+    for name, weight in state.items():
+        if broken := int((~torch.isfinite(weight)).sum()):
+            raise UserError(
+                f"{path}: weight '{name}' is not finite in {broken} of {weight.numel()} places: "
+                "restore the file"
+            )
+    if (found := content_hash(state)) != card.version:
+        raise UserError(
+            f"{path}: the weights are not those of the card: their content is {found}, "
+            f"the card's version is {card.version}: restore both files from one copy"
+        )
+    return state, card
 
 
 def load_checkpoint(path: Path, specification: RobotSpecification) -> tuple[WorldModel, Card]:
     """Read a world model, in evaluation mode.
 
     Raises:
-        UserError: a file is missing or cut off, the card is of another robot schema, the weights do
-            not match the card's hash, or one is not finite.
+        UserError: as of `load_weights`; or the card is of another robot schema, or the weights do not
+            fit the model that the card describes.
     """
     card = load_card(path)
     if card.schema_hash != specification.schema_hash:
@@ -107,17 +143,7 @@ def load_checkpoint(path: Path, specification: RobotSpecification) -> tuple[Worl
             f"'{specification.name}' has schema {specification.schema_hash}: use this robot's checkpoint "
             "or pretrain one"
         )
-    try:
-        state = load(path.read_bytes())
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
-    except SafetensorError as error:
-        raise UserError(f"{path}: not a whole safetensors file ({error}): copy it again") from error
-    if content_hash(state) != card.version:
-        raise UserError(f"{path}: the weights are not those of the card (version {card.version}): restore it")
-    for name, weight in state.items():
-        if not torch.isfinite(weight).all():
-            raise UserError(f"{path}: weight '{name}' is not finite: restore the file")
+    state, card = load_weights(path)
     model = WorldModel(specification, card.settings)
     try:
         model.load_state_dict(state)
