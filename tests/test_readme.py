@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
 COMMANDS = [shlex.split(line, comments=True) for block in BLOCKS for line in block.splitlines() if line]
 ADAPT = [command[1:] for command in COMMANDS if command[0] == "adapt"]
-QUICK = {"pretrain": ["--arms", "4", "--steps", "2", "--threads", "1"]}
+QUICK = {"pretrain": ["--episodes", "4", "--steps", "2", "--threads", "1", "--workers", "1"]}
 """What is added so that a command ends soon."""
 WITHOUT_ROS = [command for command in ADAPT if command[0] != "up" and "--live" not in command]
 

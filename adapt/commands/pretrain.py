@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from adapt.commands import output
+
+if TYPE_CHECKING:
+    from adapt.sim.workers import Workers
+
+DATA = Path("runs/data")
+
+WorkerCount = Annotated[int, typer.Option(help="Processes that simulate, one thread each.", min=1)]
+RayAddress = Annotated[
+    str | None,
+    typer.Option("--ray", help="Simulate on this Ray cluster instead; 'local' starts one of --workers."),
+]
 
 
 def pretrain(
@@ -16,65 +29,80 @@ def pretrain(
     out: Annotated[
         Path | None, typer.Option(help="Checkpoint to write (.safetensors); by default the one that ships.")
     ] = None,
-    arms: Annotated[int | None, typer.Option(help="Simulated robots.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data set. [default: a folder of its own in runs/data]")
+    ] = None,
+    episodes: Annotated[int | None, typer.Option(help="Simulated robots, an episode each.", min=2)] = None,
+    ticks: Annotated[int | None, typer.Option(help="Ticks of an episode.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps.", min=2)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the robots, the weights and the order of the data.")] = 0,
-    threads: Annotated[int, typer.Option(help="Threads for simulation and training.")] = 2,
-    json_output: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+    workers: WorkerCount = 2,
+    ray: RayAddress = None,
+    threads: Annotated[int, typer.Option(help="Threads for training.", min=1)] = 2,
+    json: output.Json = False,
 ) -> None:
-    """Simulate robots drawn from the robot file's ranges and train a world model on them."""
-    import mujoco
+    """Simulate robots drawn from the robot file's ranges and train a world model on them.
+
+    Killed at any instant, the same command goes on where it was.
+    """
     import torch
 
-    from adapt.commands.output import finish
     from adapt.learning.rehearsal import save_windows
     from adapt.model.checkpoint import CHECKPOINT_FOLDER, save_checkpoint
     from adapt.model.settings import ModelSettings
     from adapt.robot.load import load_robot
-    from adapt.sim.data import generate
-    from adapt.sim.pretraining import PretrainingSettings, draw_rehearsal
+    from adapt.sim.generation import generate_data_set, plan_data_set
+    from adapt.sim.pretraining import PretrainingSettings
     from adapt.sim.pretraining import pretrain as train
+    from adapt.sim.sampling import Episodes, Sampler
 
     specification = load_robot(robot)
-    given = {"arms": arms, "steps": steps}
+    given = {"episodes": episodes, "ticks": ticks, "steps": steps}
     settings = PretrainingSettings(**{key: value for key, value in given.items() if value is not None})
     path = out or CHECKPOINT_FOLDER / f"{specification.name}.safetensors"
+    state = path.with_name(f"{path.stem}.unfinished.pt")
+    plan = plan_data_set(specification, settings.episodes, settings.ticks, seed)
+    folder = data or DATA / f"{specification.name}-{plan.fingerprint}"
     torch.set_num_threads(threads)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        simulating = progress.add_task("robots simulated", total=settings.arms, note="")
-        dataset = generate(
+    with output.progress() as bar:
+        simulating = bar.add_task("robots simulated", total=settings.episodes, note="")
+        manifest = generate_data_set(
+            folder,
             specification,
-            settings.arms,
-            settings.ticks,
-            seed,
-            threads,
-            lambda done: progress.update(simulating, completed=done),
+            plan,
+            crew(workers, ray),
+            lambda done: bar.update(simulating, completed=done),
         )
-        training = progress.add_task("training steps", total=settings.steps, note="")
+        training = bar.add_task("training steps", total=settings.steps, note="")
 
-        def report(point: dict[str, float]) -> None:
-            note = f"open-loop RMSE {point['open_loop_rmse']:.4f} on unseen simulated robots"
-            progress.update(training, completed=int(point["step"]), note=note)
+        def report(step: int, curve: list[dict[str, float]]) -> None:
+            note = f"open-loop RMSE {curve[-1]['open_loop_rmse']:.4f}, unseen robots" if curve else ""
+            bar.update(training, completed=step, note=note)
 
-        model, lineage = train(specification, ModelSettings(), settings, dataset, seed, report)
-    digest = hashlib.sha256(dataset.observation.tobytes() + dataset.action.tobytes()).hexdigest()[:16]
-    assert specification.simulation is not None
-    lineage |= {
-        "simulator": f"mujoco {mujoco.__version__}",
-        "randomisation": specification.simulation.randomisation,
-        "data_hash": digest,
+        found = Episodes(folder, manifest, specification)
+        model, curve = train(found, manifest.data_hash, ModelSettings(), settings, seed, state, report)
+    lineage = {
+        "simulator": manifest.simulator,
+        "randomisation": manifest.randomisation,
+        "expert": manifest.expert,
+        "data_hash": manifest.data_hash,
+        "seed": seed,
+        "settings": settings.model_dump(mode="json"),
+        "model_settings": model.settings.model_dump(mode="json"),
+        "command": " ".join(["adapt", *sys.argv[1:]]),
+        "curve": curve,
     }
     card = save_checkpoint(path, model, specification, lineage=lineage)
-    save_windows(
-        path.with_name(f"{path.stem}.rehearsal.safetensors"),
-        draw_rehearsal(specification, dataset, settings.rehearsal, seed),
-    )
-    result: dict[str, Any] = {"version": card.version, "path": str(path), **lineage["curve"][-1]}
-    finish(result, json_output, f"version {card.version} written to {path}")
+    sampler = Sampler(found, range(len(found)), settings.value_horizon_s)
+    rehearsal = sampler.draw(settings.rehearsal, torch.Generator().manual_seed(seed)).windows
+    save_windows(path.with_name(f"{path.stem}.rehearsal.safetensors"), rehearsal)
+    state.unlink(missing_ok=True)
+    result = {"version": card.version, "path": str(path), "data": str(folder), **curve[-1]}
+    output.finish(result, json, f"version {card.version} written to {path}; its data are in {folder}")
+
+
+def crew(workers: int, ray: str | None) -> Callable[[], AbstractContextManager[Workers]]:
+    """Who simulates, to be called once there is something to do."""
+    from adapt.sim.workers import ProcessWorkers, RayWorkers
+
+    return (lambda: ProcessWorkers(workers)) if ray is None else (lambda: RayWorkers(ray, workers))

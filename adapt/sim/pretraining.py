@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,24 +12,33 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from adapt.errors import UserError
 from adapt.model.settings import ModelSettings
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
-from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
-from adapt.sim.data import Dataset
+from adapt.sim.resumption import load_state, save_state
+from adapt.sim.sampling import Episodes, Examples, Sampler
+
+REPORT_EVERY = 250
+"""Steps between two points of the curve."""
+SAVE_EVERY = 200
+"""Steps between two states on disk: under half a minute is lost with a kill."""
 
 
 class PretrainingSettings(Settings):
     """How much, and how fast."""
 
-    arms: int = Field(default=4096, gt=1)
+    episodes: int = Field(default=4096, gt=1)
+    """Simulated robots, each with an episode of its own."""
     ticks: int = Field(default=250, gt=0)
-    steps: int = Field(default=8000, gt=0)
-    batch: int = Field(default=256, gt=0)
+    steps: int = Field(default=8000, gt=1)
+    batch: int = Field(default=256, gt=3)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     policy_weight: float = Field(default=0.2, ge=0)
+    value_horizon_s: float = Field(default=1.0, gt=0)
+    """A reward this far ahead counts 1/e in a return."""
     clip: float = Field(default=1.0, gt=0)
     """Largest norm of a gradient."""
     held_out: float = Field(default=0.05, gt=0, lt=1)
@@ -36,108 +47,171 @@ class PretrainingSettings(Settings):
     """Windows kept beside the checkpoint, against forgetting on the robot."""
 
 
-class Sampler:
-    """Random windows of a data set, with the expert's plan for each."""
+class Training:
+    """One training, from its first step or from where its state on disk ends.
 
-    def __init__(self, dataset: Dataset, specification: RobotSpecification, robots: slice):
-        self._observation = torch.from_numpy(dataset.observation[robots])
-        self._action = torch.from_numpy(dataset.action[robots])
-        self._command = torch.from_numpy(dataset.command[robots])
-        self._expert = torch.from_numpy(dataset.expert_action[robots])
-        self._history = specification.history_ticks
-        self._length = specification.history_ticks + 1 + specification.horizon_ticks
+    The same arguments and number of threads give the same weights bit for bit, however often it was
+    interrupted.
+    """
 
-    def draw(self, count: int, generator: torch.Generator) -> tuple[Windows, Tensor]:
-        """Draw `count` windows, and the expert's actions over their horizon, shape (count, T, A)."""
-        robots, ticks, _ = self._observation.shape
-        robot = torch.randint(robots, (count, 1), generator=generator)
-        start = torch.randint(ticks - self._length + 1, (count, 1), generator=generator)
-        index = start + torch.arange(self._length)
-        windows = Windows(
-            self._observation[robot, index], self._action[robot, index[:, :-1]], self._command[robot, index]
+    def __init__(
+        self, data: Episodes, model_settings: ModelSettings, settings: PretrainingSettings, seed: int
+    ) -> None:
+        """Begin a training; `seed` is of the weights and of the order of the data."""
+        self.settings = settings
+        self.step = 0
+        self.curve: list[dict[str, float]] = []
+        torch.manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(seed)
+        held_out = max(1, int(len(data) * settings.held_out))
+        horizon_s = settings.value_horizon_s
+        self._sampler = Sampler(data, range(held_out, len(data)), horizon_s)
+        self._unseen = Sampler(data, range(held_out), horizon_s).draw(1024, self._generator)
+        self.model = WorldModel(data.specification, model_settings)
+        self.model.scaling.fit(
+            self._sampler.draw(8192, self._generator).windows, data.specification.history_ticks
         )
-        return windows, self._expert[robot, index[:, self._history : -1]]
+        self._optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser,
+            settings.learning_rate,
+            total_steps=settings.steps,
+            pct_start=max(0.05, 2 / settings.steps),  # torch divides by the steps of the rise, less one
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the steps to come depend on; tensors and plain values."""
+        return {
+            "step": self.step,
+            "curve": self.curve,
+            "model": self.model.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "generator": self._generator.get_state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.step, self.curve = state["step"], state["curve"]
+        self.model.load_state_dict(state["model"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._generator.set_state(state["generator"])
+
+    def advance(self) -> None:
+        """Make one step.
+
+        Raises:
+            FloatingPointError: the loss or its gradient is not finite; the weights are as before.
+        """
+        dynamics_loss, policy_loss = losses(
+            self.model, self._sampler.draw(self.settings.batch, self._generator)
+        )
+        loss = dynamics_loss + self.settings.policy_weight * policy_loss
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
+            raise FloatingPointError(f"loss {loss.item()}, norm of its gradient {norm.item()}")
+        self._optimiser.step()
+        self._schedule.step()
+        self.step += 1
+        if self.step % REPORT_EVERY == 0 or self.step == self.settings.steps:
+            self.curve.append(self._measure(dynamics_loss.item()))
+
+    def _measure(self, training_loss: float) -> dict[str, float]:
+        with torch.no_grad():
+            dynamics_loss, policy_loss = losses(self.model, self._unseen)
+            error = _root_mean_square(self.model, self._unseen.windows)
+        return {
+            "step": self.step,
+            "training_loss": training_loss,
+            "dynamics_loss": dynamics_loss.item(),
+            "policy_loss": policy_loss.item(),
+            "open_loop_rmse": error,
+        }
 
 
 def pretrain(
-    specification: RobotSpecification,
+    data: Episodes,
+    data_hash: str,
     model_settings: ModelSettings,
     settings: PretrainingSettings,
-    dataset: Dataset,
     seed: int,
-    report: Callable[[dict[str, float]], None],
-    report_every: int = 250,
-) -> tuple[WorldModel, dict[str, Any]]:
-    """Train a world model on simulated robots.
+    state_path: Path,
+    progress: Callable[[int, list[dict[str, float]]], None] = lambda step, curve: None,
+    save_every: int = SAVE_EVERY,
+) -> tuple[WorldModel, list[dict[str, float]]]:
+    """Train a world model on simulated robots, going on from `state_path` where that is there.
 
     Args:
-        specification: the robot.
+        data: simulated robots.
+        data_hash: names the data.
         model_settings: sizes of the model.
         settings: length and rate of the training.
-        dataset: simulated robots.
         seed: of the weights and of the order of the data.
-        report: called with step and losses every `report_every` steps.
-        report_every: steps between two reports.
+        state_path: where the unfinished training is kept; left there at the end, for the caller to
+            remove once the weights are safe.
+        progress: told the step and the curve so far, after every step.
+        save_every: steps between two states on disk.
 
     Returns:
-        the model in evaluation mode, and its lineage (settings, seed, curve).
+        the model in evaluation mode, and the curve.
+
+    Raises:
+        UserError: the state is damaged or of another training; or a number is not finite.
     """
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    held_out = max(1, int(len(dataset) * settings.held_out))
-    training = Sampler(dataset, specification, slice(held_out, None))
-    unseen, unseen_expert = Sampler(dataset, specification, slice(0, held_out)).draw(1024, generator)
-    model = WorldModel(specification, model_settings)
-    model.scaling.fit(training.draw(8192, generator)[0], specification.history_ticks)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.05
-    )
-    curve: list[dict[str, float]] = []
-    for step in range(1, settings.steps + 1):
-        dynamics_loss, policy_loss = losses(model, *training.draw(settings.batch, generator))
-        optimiser.zero_grad()
-        (dynamics_loss + settings.policy_weight * policy_loss).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        optimiser.step()
-        schedule.step()
-        if step % report_every == 0 or step == settings.steps:
-            with torch.no_grad():
-                unseen_losses = losses(model, unseen, unseen_expert)
-                error = _root_mean_square(model, unseen)
-            curve.append(
-                {
-                    "step": step,
-                    "training_loss": dynamics_loss.item(),
-                    "dynamics_loss": unseen_losses[0].item(),
-                    "policy_loss": unseen_losses[1].item(),
-                    "open_loop_rmse": error,
-                }
-            )
-            report(curve[-1])
-    lineage = {"pretraining": settings.model_dump(), "seed": seed, "curve": curve}
-    return model.eval(), lineage
+    origin = {
+        "robot": data.specification.name,
+        "schema_hash": data.specification.schema_hash,
+        "data_hash": data_hash,
+        "model_settings": model_settings.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "threads": torch.get_num_threads(),
+    }
+    found = load_state(state_path, origin)
+    training = Training(data, model_settings, settings, seed)
+    if found is not None:
+        training.restore(found)
+    good = training.step
+    while training.step < settings.steps:
+        progress(training.step, training.curve)
+        try:
+            training.advance()
+            if training.step % save_every == 0 or training.step == settings.steps:
+                _check_finite(training.model)
+                save_state(state_path, origin, training.state())
+                good = training.step
+        except FloatingPointError as error:
+            kept = f"the state of step {good} is kept in {state_path}" if good else "no state was saved yet"
+            raise UserError(
+                f"training stopped after step {training.step}: {error}; {kept}; look at the data, or delete "
+                "that file and begin anew with a smaller learning rate"
+            ) from error
+    progress(training.step, training.curve)
+    return training.model.eval(), training.curve
 
 
-def losses(model: WorldModel, windows: Windows, expert: Tensor) -> tuple[Tensor, Tensor]:
+def losses(model: WorldModel, examples: Examples) -> tuple[Tensor, Tensor]:
     """Mean losses of the dynamics and of the policy, both in scaled units."""
-    history = model.history
+    windows, history = examples.windows, model.history
     context = model.read(windows.observation[:, : history + 1], windows.action[:, :history])
     dynamics_loss = model.prediction_loss(context, windows).mean()
     # The policy is the easier half: a quarter of the windows teaches it enough.
     some = windows.select(slice(0, len(windows) // 4))
     context = model.read(some.observation[:, : history + 1], some.action[:, :history])
     proposed = model.propose(context, some.command[:, history + 1 :])
-    policy_error = (proposed - expert[: len(some)]) / model.scaling.action_deviation
+    policy_error = (proposed - examples.expert[: len(some)]) / model.scaling.action_deviation
     return dynamics_loss, policy_error.square().mean()
 
 
-def draw_rehearsal(specification: RobotSpecification, dataset: Dataset, count: int, seed: int) -> Windows:
-    """Windows of simulated robots, to be shipped beside a checkpoint, against forgetting."""
-    sampler = Sampler(dataset, specification, slice(None))
-    return sampler.draw(count, torch.Generator().manual_seed(seed))[0]
+def _check_finite(model: WorldModel) -> None:
+    for name, weight in model.state_dict().items():
+        if not torch.isfinite(weight).all():
+            raise FloatingPointError(f"weight '{name}'")
 
 
 def _root_mean_square(model: WorldModel, windows: Windows) -> float:

@@ -1,0 +1,128 @@
+"""Episodes of simulated arms: many different ones at once, good and bad actions, the expert's opinion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from adapt.robot.specification import RobotSpecification
+from adapt.sim.arms import draw_arms
+from adapt.sim.data import Dataset, rewards
+from adapt.sim.excitation import excite
+from adapt.sim.expert import correct, feed_forward, within_limits
+from adapt.sim.reference import ReferencePath, ReferenceSettings
+from adapt.sim.simulator import COMMANDS_PER_TICK, Simulator
+from adapt.stream.tick import FloatArray
+
+SETTLING_TICKS = 15
+"""Run before the first tick that is kept, so that delays and friction have a past."""
+
+BEHAVIOURS = {
+    "expert": 0.2,
+    "disturbed_expert": 0.25,
+    "reference": 0.1,
+    "disturbed_reference": 0.15,
+    "excitation": 0.3,
+}
+"""Shares of the arms that act in each way."""
+
+EXPERT = "inverse dynamics of the simulated arm, with feedback"
+
+
+def generate_arm_episodes(
+    spec: RobotSpecification, count: int, ticks: int, generator: np.random.Generator
+) -> Dataset:
+    """Simulate `count` different arms for `ticks` ticks each, in one thread.
+
+    Raises:
+        UserError: see `load_model` and `draw_arms`.
+    """
+    arms = draw_arms(spec, count, generator)
+    simulator = Simulator(spec, arms, threads=1)
+    # One tick more than is kept: the last action is judged by what it led to.
+    tick_times = np.arange(SETTLING_TICKS + ticks + 1, dtype=np.float64) * spec.period_s
+    sampled = np.maximum(tick_times - spec.sampling_delay_s, 0.0)
+    start = np.stack([_start_pose(spec, generator) for _ in range(count)])
+    behaviours = generator.choice(list(BEHAVIOURS), p=list(BEHAVIOURS.values()), size=count)
+    paths = [
+        _path(spec, pose, tick_times[-1] + 1.0, behaviour == "excitation", generator)
+        for pose, behaviour in zip(start, behaviours, strict=True)
+    ]
+    expert = np.stack(
+        [
+            feed_forward(spec, model, arms, index, path, tick_times)
+            for index, (model, path) in enumerate(zip(simulator.models, paths, strict=True))
+        ]
+    )
+    sent = np.stack(
+        [
+            _act(spec, str(behaviour), path, actions, generator)
+            for behaviour, path, actions in zip(behaviours, paths, expert, strict=True)
+        ]
+    )
+    motion = simulator.run(start, sent)
+    observation = simulator.measure(motion, sampled, generator)
+    action = sent.reshape(count, len(tick_times), COMMANDS_PER_TICK, -1).mean(axis=2)
+    command = np.stack([path.position(sampled) for path in paths])
+    wanted = np.stack([path.position(tick_times) for path in paths])
+    arrays: dict[str, FloatArray] = {
+        "observation": observation[:, :-1],
+        "action": action[:, :-1],
+        "command": command[:, :-1],
+        "expert_action": correct(spec, expert, wanted, motion.position_at(tick_times))[:, :-1],
+        "reward": rewards(spec, observation, action, command),
+    }
+    kept: Any = {name: values[:, SETTLING_TICKS:].astype(np.float32) for name, values in arrays.items()}
+    return Dataset(**kept)
+
+
+def _start_pose(spec: RobotSpecification, generator: np.random.Generator) -> FloatArray:
+    low, high = np.array([each.position for each in spec.action.limits.values()]).T
+    # Poses near the middle are the more common ones on a real arm.
+    pose: FloatArray = low + (high - low) * generator.beta(2.0, 2.0, size=len(low))
+    return pose
+
+
+def _path(
+    spec: RobotSpecification, start: FloatArray, duration_s: float, near: bool, generator: np.random.Generator
+) -> ReferencePath:
+    settings = ReferenceSettings(
+        velocity=generator.uniform(0.3, 2.5),
+        acceleration=generator.uniform(3.0, 20.0),
+        distance=generator.uniform(0.02, 0.3) if near else generator.uniform(0.1, 1.5),
+        rest=generator.uniform(0.0, 0.4),
+        margin=0.0,
+    )
+    return ReferencePath(spec, start, duration_s, generator, settings)
+
+
+def _act(
+    spec: RobotSpecification,
+    behaviour: str,
+    path: ReferencePath,
+    expert: FloatArray,
+    generator: np.random.Generator,
+) -> FloatArray:
+    """Commands of one arm, shape (T * COMMANDS_PER_TICK, A), rad."""
+    times = np.arange(len(expert) * COMMANDS_PER_TICK) * spec.period_s / COMMANDS_PER_TICK
+    held = np.repeat(expert, COMMANDS_PER_TICK, axis=0)
+    if behaviour == "expert":
+        return held
+    if behaviour == "reference":
+        return within_limits(spec, path.position(times))
+    stirring = excite(times, spec.action_size, generator)
+    if generator.uniform() < 0.5:
+        # Half of what stirs the arm is itself held for a whole tick, as a planner's actions are.
+        stirring = np.repeat(stirring[::COMMANDS_PER_TICK], COMMANDS_PER_TICK, axis=0)
+    if behaviour == "excitation":
+        # As on the bench: around one pose, not along the path, with a smooth beginning.
+        return within_limits(spec, path.position(times[:1]) + stirring * np.minimum(times, 1.0)[:, None])
+    base = held if behaviour == "disturbed_expert" else path.position(times)
+    return within_limits(spec, base + 0.5 * stirring * _bursts(times, generator)[:, None])
+
+
+def _bursts(times: FloatArray, generator: np.random.Generator) -> FloatArray:
+    """1 during bursts of about half a second, 0 between them; shape (T,)."""
+    edges = np.cumsum(generator.exponential(0.6, size=int(times[-1] / 0.3) + 4))
+    return (np.searchsorted(edges, times) % 2).astype(np.float64)

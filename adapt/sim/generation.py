@@ -1,0 +1,175 @@
+"""Making a data set: one job a shard, by any workers, continued where an earlier run ended."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import mujoco
+import numpy as np
+
+from adapt import __version__
+from adapt.errors import UserError
+from adapt.files import replacing
+from adapt.robot.specification import RobotSpecification
+from adapt.sim.arm_episodes import EXPERT, generate_arm_episodes
+from adapt.sim.arms import load_model
+from adapt.sim.data import Dataset
+from adapt.sim.manifest import Manifest, differences, load_manifest
+from adapt.sim.shards import pack
+from adapt.sim.workers import Workers, run_jobs
+
+EPISODES_PER_SHARD = 128
+
+_NOT_DATA = {"description", "budget", "fallback"}
+"""Keys of a robot file that say nothing about its simulation."""
+
+
+def generate_episodes(
+    spec: RobotSpecification, count: int, ticks: int, generator: np.random.Generator
+) -> Dataset:
+    """Simulate `count` robots drawn from the robot file's ranges, for `ticks` ticks each, in one thread."""
+    return generate_arm_episodes(spec, count, ticks, generator)
+
+
+def plan_data_set(
+    spec: RobotSpecification,
+    episodes: int,
+    ticks: int,
+    seed: int,
+    episodes_per_shard: int = EPISODES_PER_SHARD,
+) -> Manifest:
+    """What a data set will be, with no shard made yet.
+
+    Raises:
+        UserError: the robot file has no simulation, or its model cannot be read.
+    """
+    model = load_model(spec)
+    content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+    mujoco.mj_saveModel(model, None, content)
+    assert spec.simulation is not None
+    return Manifest(
+        robot=spec.name,
+        schema_hash=spec.schema_hash,
+        robot_file=spec.model_dump(mode="json", exclude=_NOT_DATA),
+        model_sha256=hashlib.sha256(content.tobytes()).hexdigest(),
+        simulator=f"mujoco {mujoco.__version__}",
+        code_version=__version__,
+        expert=EXPERT,
+        randomisation=spec.simulation.model_dump(mode="json")["randomisation"],
+        seed=seed,
+        episodes=episodes,
+        ticks=ticks,
+        episodes_per_shard=episodes_per_shard,
+    )
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """Makes shards of one data set, each from a seed of its own."""
+
+    spec: RobotSpecification
+    sizes: tuple[int, ...]
+    ticks: int
+    seed: int
+
+    def __call__(self, number: int) -> bytes:
+        """The content of shard `number`.
+
+        Raises:
+            UserError: the simulation gave numbers that are not finite.
+        """
+        seed = np.random.SeedSequence(self.seed, spawn_key=(number,))
+        dataset = generate_episodes(self.spec, self.sizes[number], self.ticks, np.random.default_rng(seed))
+        if dataset.not_finite is not None:
+            raise UserError(f"robot {self.spec.name}: {dataset.not_finite} is not finite: check the model")
+        return pack(dataset, self.spec, number, self.seed)
+
+
+def generate_data_set(
+    folder: Path,
+    spec: RobotSpecification,
+    plan: Manifest,
+    workers: Callable[[], AbstractContextManager[Workers]],
+    progress: Callable[[int], None] = lambda done: None,
+) -> Manifest:
+    """Make the shards that are missing; `progress` is told how many episodes there are.
+
+    The same plan gives the same files bit for bit, whoever works and however often it was interrupted.
+
+    Raises:
+        UserError: the folder holds other data, or damaged ones; another process is at it; a worker
+            failed. Nothing is overwritten.
+        OSError: the disk is full, say. The shards made so far are kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        manifest = load_manifest(folder) or plan
+        different = differences(manifest.origin, plan.origin)
+        if different:
+            raise UserError(
+                f"{folder}: holds other data ({'; '.join(different[:3])}): name another folder with --data"
+            )
+        verify_shards(folder, manifest)
+        sizes = manifest.shard_sizes
+        names = list(sizes)
+        missing = [number for number, name in enumerate(names) if not (folder / name).is_file()]
+        done = sum(sizes.values()) - sum(sizes[names[number]] for number in missing)
+        progress(done)
+        if not missing:
+            return manifest
+        job = ShardJob(spec, tuple(sizes.values()), plan.ticks, plan.seed)
+        with workers() as crew:
+            for number, content in run_jobs(crew, job, missing):
+                name = names[number]
+                shards = {**manifest.shards, name: hashlib.sha256(content).hexdigest()}
+                manifest = manifest.model_copy(update={"shards": dict(sorted(shards.items()))})
+                manifest.save(folder)
+                with replacing(folder / name) as temporary:
+                    temporary.write_bytes(content)
+                done += sizes[name]
+                progress(done)
+    return manifest
+
+
+def verify_shards(folder: Path, manifest: Manifest) -> None:
+    """Compare every shard that is there with the manifest.
+
+    Raises:
+        UserError: one was cut off, altered, or added; it is named.
+    """
+    for path in sorted(folder.glob("shard-*.h5")):
+        with path.open("rb") as file:
+            found = sha256_of(file)
+        if found != manifest.shards.get(path.name):
+            raise UserError(
+                f"{path}: cut off or altered since it was made: delete it and run the same command again"
+            )
+
+
+def sha256_of(file: BinaryIO) -> str:
+    """Hash of an open file, read piece by piece (hashlib.file_digest came with Python 3.11)."""
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder against a second run; the system lets go of it when the process ends.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{folder}: another process is making this data set: wait for it") from error
+        yield

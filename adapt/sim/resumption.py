@@ -1,0 +1,43 @@
+"""The state of an unfinished training on disk: from it the training goes on as if nothing had been."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from adapt.errors import UserError
+from adapt.files import replacing
+from adapt.sim.manifest import differences
+
+
+def save_state(path: Path, origin: dict[str, Any], state: dict[str, Any]) -> None:
+    """Write the state of a training and what it is of, whole or not at all."""
+    with replacing(path) as temporary:
+        torch.save({"origin": origin, **state}, temporary)
+
+
+def load_state(path: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
+    """What `save_state` wrote; None where there is no such file. Only tensors and plain values are read.
+
+    Raises:
+        UserError: it is damaged, or of another training; the message names what differs.
+    """
+    if not path.is_file():
+        return None
+    try:
+        state = torch.load(path, weights_only=True)
+        there = state["origin"]
+    except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: not the state of a training ({str(error).splitlines()[0]}): delete it to begin anew"
+        ) from error
+    different = differences(there, origin)
+    if different:
+        raise UserError(
+            f"{path}: the state of another training ({'; '.join(different[:3])}): finish that one, or delete "
+            "the file to begin anew"
+        )
+    return dict(state)
