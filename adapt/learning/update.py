@@ -140,10 +140,9 @@ def without_commands(windows: Windows) -> Windows:
 
 @torch.no_grad()
 def forecast_error(model: WorldModel, windows: Windows) -> float:
-    """Open-loop error: RMS over windows, horizon and observations, each in units of its usual change.
+    """Open-loop error: RMS over windows, horizon and what is judged on, in units of its usual change.
 
     It is always finite: what is not, or is larger, counts as LARGEST_ERROR.
     """
-    error = model.forecast(windows) - windows.observation[:, model.history + 1 :]
-    scaled = float((error / model.scaling.change_deviation).square().mean().sqrt())
+    scaled = float(model.forecast_error(windows).square().mean().sqrt())
     return min(scaled, LARGEST_ERROR) if math.isfinite(scaled) else LARGEST_ERROR

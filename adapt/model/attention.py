@@ -1,12 +1,13 @@
-"""A transformer decoder whose context is read once and shared by many plans."""
+"""Transformers: a decoder whose context is read once and shared by many plans, and a scorer of plans.
+
+Normalisation comes after each residual sum, with eps 1e-6, as in SimDist (arXiv 2603.15759).
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-from adapt.model.settings import ModelSettings
 
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values of one layer's context, each of shape (B, heads, S, width / heads)."""
@@ -50,19 +51,18 @@ class Attention(nn.Module):
         return values.reshape(*values.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
-class DecoderLayer(nn.Module):
-    """Causal self-attention, attention to the context, feed-forward; normalised after each."""
+def _feed_forward(width: int, hidden: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, width))
 
-    def __init__(self, settings: ModelSettings):
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention, attention to the context, feed-forward."""
+
+    def __init__(self, width: int, heads: int, feed_forward: int):
         super().__init__()
-        width = settings.latent
-        self.self_attention = Attention(width, settings.heads)
-        self.context_attention = Attention(width, settings.heads)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(width, settings.feed_forward),
-            nn.GELU(approximate="tanh"),
-            nn.Linear(settings.feed_forward, width),
-        )
+        self.self_attention = Attention(width, heads)
+        self.context_attention = Attention(width, heads)
+        self.feed_forward = _feed_forward(width, feed_forward)
         self.norms = nn.ModuleList(nn.LayerNorm(width, eps=1e-6) for _ in range(3))
 
     def forward(self, tokens: Tensor, context: KeysValues) -> Tensor:
@@ -76,12 +76,14 @@ class DecoderLayer(nn.Module):
 class Decoder(nn.Module):
     """Learned position code, decoder layers, one linear map out."""
 
-    def __init__(self, settings: ModelSettings, inputs: int, outputs: int, length: int):
+    def __init__(
+        self, inputs: int, outputs: int, length: int, width: int, layers: int, heads: int, feed_forward: int
+    ):
         super().__init__()
-        self.embed = nn.Linear(inputs, settings.latent)
-        self.position = nn.Parameter(0.02 * torch.randn(length, settings.latent))
-        self.layers = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.layers))
-        self.output = nn.Linear(settings.latent, outputs)
+        self.embed = nn.Linear(inputs, width)
+        self.position = nn.Parameter(0.02 * torch.randn(length, width))
+        self.layers = nn.ModuleList(DecoderLayer(width, heads, feed_forward) for _ in range(layers))
+        self.output = nn.Linear(width, outputs)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
@@ -98,3 +100,38 @@ class Decoder(nn.Module):
 
     def _layers(self) -> list[DecoderLayer]:
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
+
+
+class ScorerLayer(nn.Module):
+    """Self-attention among all ticks of a plan, feed-forward."""
+
+    def __init__(self, width: int, heads: int, feed_forward: int):
+        super().__init__()
+        self.attention = Attention(width, heads)
+        self.feed_forward = _feed_forward(width, feed_forward)
+        self.norms = nn.ModuleList(nn.LayerNorm(width, eps=1e-6) for _ in range(2))
+
+    def forward(self, tokens: Tensor, wanted: slice) -> Tensor:
+        """Shape (N, L, width); gives the `wanted` ticks only."""
+        source = self.attention.keys_values(tokens)
+        tokens = tokens[:, wanted]
+        tokens = self.norms[0](tokens + self.attention(tokens, source, causal=False))
+        return self.norms[1](tokens + self.feed_forward(tokens))  # type: ignore[no-any-return]
+
+
+class Scorer(nn.Module):
+    """One number for each tick of a plan, seen as a whole: a reward or a value."""
+
+    def __init__(self, inputs: int, length: int, width: int, layers: int, heads: int, feed_forward: int):
+        super().__init__()
+        self.embed = nn.Linear(inputs, width)
+        self.position = nn.Parameter(0.02 * torch.randn(length, width))
+        self.layers = nn.ModuleList(ScorerLayer(width, heads, feed_forward) for _ in range(layers))
+        self.output = nn.Linear(width, 1)
+
+    def forward(self, inputs: Tensor, wanted: slice = slice(None)) -> Tensor:
+        """Map (N, L, inputs) to (N, L'), the scores of the `wanted` ticks."""
+        tokens = self.embed(inputs) + self.position[: inputs.shape[1]]
+        for number, layer in enumerate(self.layers, start=1):
+            tokens = layer(tokens, wanted if number == len(self.layers) else slice(None))
+        return self.output(tokens)[..., 0]  # type: ignore[no-any-return]

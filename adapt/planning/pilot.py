@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from adapt.errors import UserError
 from adapt.model.world_model import WorldModel
@@ -16,9 +17,6 @@ from adapt.planning.settings import PlannerSettings
 from adapt.planning.surprise import Surprise, SurpriseSettings
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.tick import BoolArray, FloatArray, Tick
-
-EXPECTED_TICKS = 2
-"""Predictions are checked so far ahead: until then the actions were fixed when they were made."""
 
 Controller = Literal["planner", "policy", "direct", "none"]
 """Who drives: MPPI over the model, the policy's plan as it is, the reference as it is, or nobody."""
@@ -29,15 +27,15 @@ class Proposal:
     """Actions for the coming ticks.
 
     Attributes:
-        actions: shape (P, A), the first one for the next tick.
-        source: planner, policy, direct, or tail (the rest of an older plan).
-        predicted: shape (P + 1, O), what the model expects at the ends of the tick under way and of
-            those of `actions`; None where no model was asked.
+        actions: shape (P, A), one for each tick from the next beat on; without dead time, from now on.
+        source: planner, policy, direct, rest, or tail (the rest of an older plan).
+        latents: shape (T, latent), what the model expects at the ends of the tick under way and of those
+            that follow; None where no model was asked.
     """
 
     actions: FloatArray
     source: str
-    predicted: FloatArray | None
+    latents: Tensor | None
 
 
 class Pilot:
@@ -60,7 +58,9 @@ class Pilot:
         self._ticks: deque[Tick] = deque(maxlen=specification.history_ticks)
         self._tail: FloatArray | None = None
         self._tail_age = 0
-        self._expected: deque[tuple[FloatArray, FloatArray]] = deque(maxlen=EXPECTED_TICKS)
+        # Predictions are checked as soon as actions that were not yet fixed when they were made begin to act.
+        self._fixed_ticks = 1 + specification.dead_time_ticks
+        self._expected: deque[tuple[FloatArray, Tensor]] = deque(maxlen=self._fixed_ticks)
         self.surprise = Surprise(SurpriseSettings())
         self.surprised = False
         """Whether, at this tick, predictions were found to have become wrong."""
@@ -110,27 +110,28 @@ class Pilot:
         ahead: FloatArray,
         sent: FloatArray,
     ) -> Proposal | None:
-        """Propose the action of the next tick.
+        """Propose the action of the next tick, or without dead time of this one.
 
         Args:
             observation: shape (O,), of the tick under way.
             valid: shape (O,).
             commands: shape (T, C), the reference of the ticks after the one under way.
             ahead: shape (T, C), the reference at the instants at which the actions leave.
-            sent: shape (A,), the action of the tick under way; NaN if unknown.
+            sent: shape (A,), the action of the tick under way, without dead time of the one before; NaN if
+                unknown.
 
         Returns:
             None where nothing can be proposed; the safety node then falls back.
         """
         self.surprised = bool(valid.all()) and self._compare(observation)
         proposal = self._choose(observation, valid, commands, ahead, sent)
-        if proposal is None or proposal.predicted is None:
+        if proposal is None or proposal.latents is None:
             # The plan before is no longer of the tick before: neither expectation nor warm start.
             self._expected.clear()
             self._planner.reset()
             self._tail = self._tail if proposal is not None and proposal.source == "tail" else None
         else:
-            self._expected.append((observation, proposal.predicted[EXPECTED_TICKS - 1]))
+            self._expected.append((observation, proposal.latents[self._fixed_ticks - 1]))
         return proposal
 
     def _choose(
@@ -151,14 +152,19 @@ class Pilot:
         known = len(self._ticks) == self._specification.history_ticks and np.isfinite(sent).all()
         if not known:
             self.counts["history too short"] += 1
-            return self._direct(ahead) if self.direct_index is not None else self._older("no history")
+            return self._begin(ahead)
         return self._modelled(observation, commands, sent)
 
+    @torch.no_grad()
     def _compare(self, observation: FloatArray) -> bool:
-        if len(self._expected) < EXPECTED_TICKS:
+        if len(self._expected) < self._fixed_ticks:
             return False
-        scale = self._model.scaling.change_deviation.double().cpu().numpy()
-        return self.surprise.observe(*self._expected[0], observation, scale)
+        made_at, expected = self._expected[0]
+        both = torch.from_numpy(np.stack([made_at, observation])).float().to(self._device)
+        before, seen = self._model.measure(both[None], both[:1])[0]
+        return self.surprise.observe(
+            *(each.double().cpu().numpy() for each in (before, self._model.measured(expected), seen))
+        )
 
     def _modelled(self, observation: FloatArray, commands: FloatArray, sent: FloatArray) -> Proposal | None:
         past = np.stack([tick.observation for tick in self._ticks] + [observation])
@@ -172,12 +178,20 @@ class Pilot:
             else self._planner.policy_plan(*arguments)
         )
         self.counts["samples not finite"] += plan.not_finite
-        actions = plan.actions[1:].double().cpu().numpy()
+        actions = plan.actions[self._specification.dead_time_ticks :].double().cpu().numpy()
         if not (np.isfinite(actions).all() and np.isfinite(plan.value)):
             return self._older("plan not finite")
         self._tail, self._tail_age = actions[1:], 0
         self.counts[self.controller] += 1
-        return Proposal(actions, self.controller, plan.predicted.double().cpu().numpy())
+        return Proposal(actions, self.controller, plan.latents)
+
+    def _begin(self, ahead: FloatArray) -> Proposal | None:
+        """What to send while there is no history to plan from."""
+        rest = self._specification.rest_action
+        if rest is not None:
+            self.counts["rest"] += 1
+            return Proposal(np.tile(np.array(rest), (len(ahead), 1)), "rest", None)
+        return self._direct(ahead) if self.direct_index is not None else self._older("no history")
 
     def _direct(self, ahead: FloatArray) -> Proposal:
         index = self.direct_index

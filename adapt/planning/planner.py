@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adapt.model.world_model import Context, WorldModel
+from adapt.model.reward import TaskReward
+from adapt.model.world_model import LAST_TICK, Context, WorldModel
 from adapt.planning.mppi import correction, knot_noise, weights
-from adapt.planning.reward import TrackingReward
 from adapt.planning.settings import PlannerSettings
 from adapt.robot.specification import RobotSpecification
 
@@ -19,25 +19,42 @@ class Plan:
     """What the planner made of one tick.
 
     Attributes:
-        actions: shape (T, A), the first one being already under way.
-        predicted: shape (T, O), what the model expects after each action.
+        actions: shape (T, A); with a dead time of one tick the first is already under way.
+        latents: shape (T, latent), what the model expects after each action.
         value: the return of the plan in the model.
         policy_value: the return of the policy's own plan.
         not_finite: samples whose return was not finite.
     """
 
     actions: Tensor
-    predicted: Tensor
+    latents: Tensor
     value: float
     policy_value: float
     not_finite: int
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the model expects of N plans.
+
+    Attributes:
+        latents: shape (N, T, latent).
+        returns: shape (N,).
+        errors: shape (N, T, E), scaled, of what the task wants; None where the latents do not tell it.
+    """
+
+    latents: Tensor
+    returns: Tensor
+    errors: Tensor | None
+
+
 class Planner:
     """MPPI around the policy's plan and the rest of the plan before, and a correction of the best.
 
-    The samples of path integral control also tell how the expected motion goes with the plan. That
-    costs nothing more, and closes most of the distance that random search in many dimensions leaves.
+    A plan is worth the rewards of its ticks. Where observations can be read from the latents, these are
+    exact from the robot file; and the samples of path integral control then also tell how the expected
+    motion goes with the plan, which costs nothing more and closes most of the distance that random
+    search in many dimensions leaves. Otherwise the learned reward and the terminal value are believed.
     """
 
     def __init__(
@@ -51,12 +68,12 @@ class Planner:
         self._settings = settings
         self._generator = generator
         device = generator.device
-        self._reward = TrackingReward(specification, device)
+        self._reward = TaskReward(specification, device) if model.settings.readable else None
+        self._dead_time = specification.dead_time_ticks
         limits = specification.action.limits.values()
         self._low = torch.tensor([limit.position[0] for limit in limits], device=device)
         self._high = torch.tensor([limit.position[1] for limit in limits], device=device)
-        noise = settings.noise * specification.task.tracking_scale
-        self._noise = torch.full((specification.action_size,), noise, device=device)
+        self._noise = settings.noise * model.scaling.action_deviation
         self._steps = torch.tensor([1.0, 0.5], device=device)[:, None, None]
         self._before: Tensor | None = None
 
@@ -71,7 +88,7 @@ class Planner:
         Args:
             observation: shape (H + 1, O), the last one being now.
             action: shape (H, A), applied between them.
-            sent: shape (A,), the action already under way: the dead time of one tick.
+            sent: shape (A,), the action already under way, where the dead time is one tick.
             command: shape (T, C), the reference of the ticks after now.
         """
         context = self._model.read(observation[None], action[None])
@@ -88,8 +105,9 @@ class Planner:
         """The policy's own plan, without a search. Arguments as for `plan`."""
         context = self._model.read(observation[None], action[None])
         actions = self._within(self._model.propose(context, command[None])[0], sent)
-        returns, observation = self._evaluate(context, actions[None], action[-1], command)
-        return Plan(actions, observation[0], float(returns[0]), float(returns[0]), 0)
+        outlook = self._evaluate(context, actions[None], action[-1], command)
+        value = float(outlook.returns[0])
+        return Plan(actions, outlook.latents[0], value, value, 0)
 
     def _search(
         self, context: Context, starts: Tensor, before: Tensor, sent: Tensor, command: Tensor
@@ -102,7 +120,8 @@ class Planner:
             noise = knot_noise(settings.samples, settings.knots, starts.shape[1], scale, self._generator)
             around = pool[torch.arange(settings.samples) % len(pool)]
             plans = torch.cat([pool, self._within(around + noise, sent)])
-            returns, expected = self._evaluate(context, plans, before, command)
+            outlook = self._evaluate(context, plans, before, command)
+            returns = outlook.returns
             policy_value = float(returns[0]) if iteration == 0 else policy_value
             not_finite += int((~torch.isfinite(returns)).sum())
             weight = weights(returns, settings.effective_samples * settings.samples)
@@ -112,27 +131,33 @@ class Planner:
             if not bool(weight.any()):
                 pool = best[None]
                 continue
-            errors = self._reward.error(expected, command)
-            error = errors[best_index]
-            step = correction(plans - best, error - errors, error, settings.ridge)
-            pool = torch.cat([torch.stack([best, mean]), self._within(best + self._steps * step, sent)])
-        returns, observation = self._evaluate(context, pool, before, command)
-        not_finite += int((~torch.isfinite(returns)).sum())
-        chosen = _best(returns)
-        return Plan(pool[chosen], observation[chosen], float(returns[chosen]), policy_value, not_finite)
+            pool = torch.stack([best, mean])
+            if outlook.errors is not None:
+                error = outlook.errors[best_index]
+                step = correction(plans - best, error - outlook.errors, error, settings.ridge)
+                pool = torch.cat([pool, self._within(best + self._steps * step, sent)])
+        outlook = self._evaluate(context, pool, before, command)
+        not_finite += int((~torch.isfinite(outlook.returns)).sum())
+        chosen = _best(outlook.returns)
+        return Plan(
+            pool[chosen], outlook.latents[chosen], float(outlook.returns[chosen]), policy_value, not_finite
+        )
 
-    def _evaluate(
-        self, context: Context, plans: Tensor, before: Tensor, command: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Returns, shape (N,), and expected observations, shape (N, T, O), of N plans."""
+    def _evaluate(self, context: Context, plans: Tensor, before: Tensor, command: Tensor) -> Outlook:
         latents = self._model.predict(context, plans)
-        observation = self._model.observation(latents, context.now.expand(len(plans), -1))
-        return self._reward(observation, plans, before, command).sum(-1), observation
+        if self._reward is not None:
+            observation = self._model.observation(latents, context.now.expand(len(plans), -1))
+            rewards = self._reward(observation, plans, before, command)
+            return Outlook(latents, rewards.sum(-1), self._reward.error(observation, command))
+        commands = command.expand(len(plans), -1, -1)
+        rewards = self._model.reward(context, latents, plans, commands)
+        terminal = self._model.value(context, latents, commands, LAST_TICK)[:, 0]
+        return Outlook(latents, rewards.sum(-1) + terminal, None)
 
     def _within(self, plans: Tensor, sent: Tensor) -> Tensor:
-        """Within the position limits, and beginning with what has been sent. Shape (..., T, A)."""
+        """Within the position limits, and beginning with what is under way. Shape (..., T, A)."""
         limited = torch.minimum(torch.maximum(plans, self._low), self._high)
-        limited[..., 0, :] = sent
+        limited[..., : self._dead_time, :] = sent
         return limited
 
 

@@ -14,8 +14,8 @@ class PlannerSettings(Settings):
     iterations: int = Field(default=1, gt=0)
     knots: int = Field(default=6, gt=1)
     """Noise is drawn at this many instants of the plan and linear between them."""
-    noise: float = Field(default=0.5, gt=0)
-    """Standard deviation of the noise, in units of the task's tracking scale."""
+    noise: float = Field(default=0.08, gt=0)
+    """Standard deviation of the noise, relative to that of the actions that the model was trained on."""
     shrink: float = Field(default=0.5, gt=0, le=1)
     """The noise of each iteration, relative to the one before."""
     effective_samples: float = Field(default=0.15, gt=0, le=1)

@@ -46,23 +46,22 @@ class Surprise:
         self._baseline.clear()
         self.statistic = 0.0
 
-    def observe(self, before: FloatArray, predicted: FloatArray, seen: FloatArray, scale: FloatArray) -> bool:
-        """Compare one observation with its prediction.
+    def observe(self, before: FloatArray, predicted: FloatArray, seen: FloatArray) -> bool:
+        """Compare one observation with its prediction, all in units of an ordinary change of each entry.
 
         Args:
-            before: shape (O,), the observation from which the prediction was made.
-            predicted: shape (O,).
-            seen: shape (O,).
-            scale: shape (O,), size of an ordinary change of each entry.
+            before: shape (M,), the observation from which the prediction was made.
+            predicted: shape (M,).
+            seen: shape (M,).
 
         Returns:
             True at the tick at which the test decides that predictions have become wrong; it then
             begins anew, so that a lasting change is told again after each new decision.
         """
-        motion = max(_size((predicted - before) / scale), _size((seen - before) / scale))
+        motion = max(_size(predicted - before), _size(seen - before))
         if motion < self._settings.still:
             return False
-        error = float(np.log(_size((seen - predicted) / scale) + SMALLEST_ERROR))
+        error = float(np.log(_size(seen - predicted) + SMALLEST_ERROR))
         if len(self._baseline) < self._settings.baseline_ticks:
             self._baseline.append(error)
             return False

@@ -32,7 +32,7 @@ def changed(before, after) -> set[str]:
 def test_training_improves_forecasts_of_motion_that_it_has_not_seen(pretrained):
     update = trained(pretrained, UpdateSettings(), real_windows(1))
     before, after = (forecast_error(model, real_windows(2)) for model in (pretrained, update.finish()))
-    assert after < 0.6 * before
+    assert after < 0.7 * before
 
 
 @pytest.mark.parametrize("method", ["full", "linear"])

@@ -22,7 +22,7 @@ def windows(seed: int, count: int = 16) -> Windows:
 
 
 def fitted(data: Windows) -> Scaling:
-    scaling = Scaling(SIZE, ANCHORED, ANCHORED)
+    scaling = Scaling(SIZE, range(SIZE), ANCHORED, ANCHORED)
     scaling.fit(data, HISTORY)
     return scaling
 

@@ -6,7 +6,8 @@ from torch import Tensor
 from adapt.errors import UserError
 from adapt.model.settings import ModelSettings
 from adapt.model.windows import Windows
-from adapt.model.world_model import Context, WorldModel
+from adapt.model.world_model import LAST_TICK, Context, WorldModel
+from adapt.robot.load import load_robot
 
 HISTORY, HORIZON = ARM.history_ticks, ARM.horizon_ticks
 
@@ -125,4 +126,74 @@ def test_a_latent_that_holds_no_features_is_refused() -> None:
     with pytest.raises(
         UserError, match=r"robot 'so101': 6 observation values do not fit .* raise model\.latent"
     ):
-        WorldModel(ARM, ModelSettings(latent=6, heads=2))
+        WorldModel(ARM, ModelSettings(latent=6, heads=2, score_heads=2))
+
+
+def walker(readable: bool) -> tuple[WorldModel, Windows]:
+    """A model of a robot with a height map and a clock, and windows for it."""
+    robot = load_robot("go2")
+    torch.manual_seed(0)
+    sizes = {"encoder_hidden": 16, "map_hidden": (8,), "layers": 1, "policy_layers": 1, "feed_forward": 16}
+    rank = 8 if readable else 0
+    model = WorldModel(robot, ModelSettings(readable=readable, linear_rank=rank, **sizes)).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    length = robot.history_ticks + 1 + robot.horizon_ticks
+    shapes = ((4, length, robot.observation_size), (4, length - 1, 12), (4, length, 3))
+    windows = Windows(*(torch.randn(shape) for shape in shapes))
+    if readable:
+        model.scaling.fit(windows, robot.history_ticks)
+    return model, windows
+
+
+@pytest.mark.parametrize("readable", [True, False])
+@torch.no_grad()
+def test_only_the_newest_height_map_is_read(readable: bool) -> None:
+    model, windows = walker(readable)
+    cells = model._maps["height_scan"]
+
+    def proposed() -> Tensor:
+        context = model.read(windows.observation[:, :26], windows.action[:, :25])
+        return model.propose(context, windows.command[:, 26:])
+
+    before = proposed()
+    windows.observation[:, :25, cells] += 1.0
+    assert torch.equal(proposed(), before)
+    windows.observation[:, 25, cells.start + 7] += 1.0
+    assert (proposed() - before).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("readable", [True, False])
+@torch.no_grad()
+def test_rewards_and_values_are_scores_of_the_whole_plan(readable: bool) -> None:
+    model, windows = walker(readable)
+    context = model.read(windows.observation[:1, :26], windows.action[:1, :25])
+    plans, commands = windows.action[:, 25:], windows.command[:, 26:]
+    latents = model.predict(context, plans)
+    rewards = model.reward(context, latents, plans, commands)
+    values = model.value(context, latents, commands)
+    assert rewards.shape == values.shape == (4, 25)
+    terminal = model.value(context, latents, commands, LAST_TICK)
+    torch.testing.assert_close(terminal, values[:, -1:])
+    alone = model.reward(context, latents[2:3], plans[2:3], commands[2:3])
+    torch.testing.assert_close(alone, rewards[2:3], atol=1e-5, rtol=1e-5)
+    model.scaling.fit_scores(rewards * 7.0 + 3.0, values)
+    assert (model.reward(context, latents, plans, commands) - rewards).abs().max() > 0.1
+
+
+def test_latents_without_observations_are_not_read_as_such() -> None:
+    model, windows = walker(readable=False)
+    with pytest.raises(UserError, match="cannot be read as observations"):
+        model.forecast(windows)
+    assert model.forecast_error(windows).shape == (4, 25, 64)
+    assert walker(readable=True)[0].forecast_error(windows).shape == (4, 25, 35)
+
+
+@torch.no_grad()
+def test_a_readable_forecast_holds_height_maps_and_turns_the_clock() -> None:
+    model, windows = walker(readable=True)
+    forecast, cells = model.forecast(windows), model._maps["height_scan"]
+    now = windows.observation[:, 25:26]
+    torch.testing.assert_close(forecast[..., cells], now[..., cells].expand(-1, 25, -1))
+    assert (forecast - now)[..., -2:].abs().max() > 1e-4

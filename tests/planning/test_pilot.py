@@ -29,9 +29,11 @@ def test_the_proposal_is_for_the_ticks_after_the_one_under_way() -> None:
     sent = POSE + 0.01
     proposal = planned(decide(driving, reference=GOAL, sent=sent))
     assert proposal.actions.shape == (HORIZON - 1, 6)
-    assert proposal.predicted is not None and proposal.predicted.shape == (HORIZON, 6)
+    assert proposal.latents is not None and len(proposal.latents) == HORIZON
+    now = torch.from_numpy(POSE)[None].float()
+    expected = servo_model().observation(proposal.latents[None], now)[0]
     position = POSE
-    for action, predicted in zip([sent, *proposal.actions], proposal.predicted, strict=True):
+    for action, predicted in zip([sent, *proposal.actions], expected, strict=True):
         position = moved(position, action)
         np.testing.assert_allclose(predicted, position, atol=1e-5)
 
@@ -59,7 +61,7 @@ def test_direct_sends_the_reference_by_name() -> None:
     driving = Pilot(turned, servo_model(), SETTINGS, 0, "direct")
     proposal = planned(decide(driving, reference=GOAL), "direct")
     np.testing.assert_array_equal(proposal.actions, GOAL[:, ::-1])
-    assert proposal.predicted is None
+    assert proposal.latents is None
 
 
 def test_direct_needs_an_action_that_the_command_names() -> None:

@@ -3,15 +3,16 @@ import pytest
 
 from adapt.planning.surprise import Surprise, SurpriseSettings
 
-SCALE = np.full(6, 0.05)
-ELSEWHERE = np.full(6, 0.5)
+SCALE = 0.05
+"""An ordinary change, in the unit of the errors below."""
+ELSEWHERE = np.full(6, 10.0)
 """Where the robot was when the prediction was made: it moved ten times its ordinary change."""
 
 
 def run(surprise: Surprise, generator: np.random.Generator, ticks: int, size: float) -> list[int]:
     """Ticks at which it speaks, for errors of this standard deviation."""
     errors = size * generator.standard_normal((ticks, 6))
-    return [k for k, error in enumerate(errors) if surprise.observe(ELSEWHERE, np.zeros(6), error, SCALE)]
+    return [k for k, error in enumerate(errors) if surprise.observe(ELSEWHERE, np.zeros(6), error / SCALE)]
 
 
 def test_it_is_silent_while_errors_stay_as_they_were() -> None:
@@ -40,7 +41,7 @@ def test_smaller_errors_are_no_surprise() -> None:
 def test_a_single_outlier_is_no_alarm() -> None:
     surprise, generator = Surprise(SurpriseSettings()), np.random.default_rng(0)
     run(surprise, generator, 200, 0.01)
-    assert not surprise.observe(ELSEWHERE, np.zeros(6), np.full(6, 1e6), SCALE)
+    assert not surprise.observe(ELSEWHERE, np.zeros(6), np.full(6, 1e6))
     assert surprise.statistic <= 5.0 + 5.0
 
 
@@ -55,5 +56,5 @@ def test_rest_is_no_measure_of_motion() -> None:
     surprise, generator = Surprise(SurpriseSettings()), np.random.default_rng(0)
     run(surprise, generator, 200, 0.01)
     for _ in range(500):
-        assert not surprise.observe(np.zeros(6), np.zeros(6), 1e-4 * generator.standard_normal(6), SCALE)
+        assert not surprise.observe(np.zeros(6), np.zeros(6), 2e-3 * generator.standard_normal(6))
     assert run(surprise, generator, 500, 0.01) == []

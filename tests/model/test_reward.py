@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from adapt.errors import UserError
-from adapt.planning.reward import TrackingReward
+from adapt.model.reward import TaskReward
 from adapt.robot.load import load_robot
 
 ARM = load_robot("so101")
 SCALE, EFFORT = ARM.task.tracking_scale, ARM.task.effort_weight
-REWARD = TrackingReward(ARM, torch.device("cpu"))
+REWARD = TaskReward(ARM, torch.device("cpu"))
 COMMAND = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
 
 
@@ -43,4 +43,4 @@ def test_a_command_that_nothing_tracks_is_refused() -> None:
     command = ARM.task.command.model_copy(update={"tracks": None})
     robot = ARM.model_copy(update={"task": ARM.task.model_copy(update={"command": command})})
     with pytest.raises(UserError, match=r"robot 'so101': key 'task\.command\.tracks' is missing"):
-        TrackingReward(robot, torch.device("cpu"))
+        TaskReward(robot, torch.device("cpu"))
