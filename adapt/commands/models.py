@@ -1,11 +1,11 @@
-"""`adapt models`: the versions of a robot's model, which one drives, and the way back."""
+"""`adapt models`: versions of a robot's model, which one drives, what was made with them, the way back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,32 +13,60 @@ from adapt.commands import output
 from adapt.errors import UserError
 
 if TYPE_CHECKING:
+    from adapt.model.checkpoint import Card
+    from adapt.registry.dependents import Dependent
     from adapt.registry.registry import Registry
+    from adapt.registry.standing import Standing
+    from adapt.robot.specification import RobotSpecification
 
 app = typer.Typer(no_args_is_help=True, help="List, show and check model versions, and roll back.")
-OtherRobot = Annotated[
-    str | None, typer.Option("--robot", help="Robot file; by default the one named in the versions' cards.")
-]
 
 
 @app.command("list")
 def list_(store: output.Store = output.DEFAULT_STORE, json: output.Json = False) -> None:
-    """List all versions, with what was decided about each."""
-    with _registry(store, None) as registry:
-        current = registry.current()
-        table = output.table(f"versions in {store}", "version", "parent", "decision", "reason")
-        versions = []
-        for name in registry.versions():
-            card, decisions = registry.card(name), registry.decisions(name)
-            last = decisions[-1] if decisions else None
-            kind, reason = (last.kind, last.reason) if last else ("undecided", "")
-            mark = f"{name} *" if name == current else name
-            table.add_row(mark, card.parent or "", kind, reason)
-            versions.append({"version": name, "parent": card.parent, "decision": kind, "reason": reason})
-        console = output.console()
-        console.print(table)
-        console.print("* drives" if current else "no version has been admitted")
-        output.finish({"current": current, "versions": versions}, json)
+    """List all versions: how each stands, since when, and why."""
+    from rich.text import Text
+
+    from adapt.commands.lineage import WORDS, in_order, trained_on, why_text
+
+    with _registry(store) as registry:
+        cards, standings, current = registry.cards(), registry.standings(), registry.current()
+    table = output.table(
+        f"{len(cards)} versions in {store}", "version", ">segments", "standing", "since", "why"
+    )
+    for version in in_order(cards, standings):
+        standing, segments = standings[version], trained_on(cards[version])
+        mark, style, word = WORDS[standing.kind]
+        table.add_row(
+            f"{mark} {version}",
+            "" if segments is None else str(segments),
+            word,
+            "" if standing.since_ns is None else output.moment(standing.since_ns),
+            Text(why_text(standing)),
+            style=style,
+        )
+    console = output.console()
+    console.print(table)
+    if current is None:
+        console.print("no version has been admitted")
+    output.finish(
+        {"current": current, "versions": [_about(card, standings[name]) for name, card in cards.items()]},
+        json,
+    )
+
+
+@app.command()
+def tree(store: output.Store = output.DEFAULT_STORE, json: output.Json = False) -> None:
+    """Show which version came from which: parents above their children."""
+    from adapt.commands.lineage import tree as lineage_tree
+
+    with _registry(store) as registry:
+        cards, standings, current = registry.cards(), registry.standings(), registry.current()
+    output.console().print(lineage_tree(f"versions in {store}", cards, standings))
+    output.finish(
+        {"current": current, "versions": [_about(card, standings[name]) for name, card in cards.items()]},
+        json,
+    )
 
 
 @app.command()
@@ -48,68 +76,138 @@ def show(
     json: output.Json = False,
 ) -> None:
     """Show a version: where it comes from, and what was decided on which evidence."""
-    with _registry(store, None) as registry:
+    from adapt.commands.facts import facts_tables, said
+    from adapt.commands.lineage import standing_text, why_text
+
+    with _registry(store) as registry:
         card = registry.card(version)
         ancestors = [each.version for each in registry.lineage(version)]
-        decisions = registry.decisions(version)
-        console = output.console()
-        console.print(f"{version}: robot {card.robot}, schema {card.schema_hash}, code {card.code_version}")
-        console.print(f"lineage: {' < '.join(ancestors)}")
-        for decision in decisions:
-            console.print(
-                f"{output.moment(decision.stamp_ns)}  {decision.kind}: {decision.reason}", markup=False
-            )
-            for key, value in decision.evidence.items():
-                console.print(
-                    f"    {key}: {value:.4g}" if isinstance(value, float) else f"    {key}: {value}"
+        decisions, standing = registry.decisions(version), registry.standings()[version]
+    console = output.console()
+    console.print(f"{version}: {standing_text(standing)}", style="bold")
+    console.print(f"robot {card.robot}, schema {card.schema_hash}, code {card.code_version}", markup=False)
+    console.print(f"lineage: {' < '.join(ancestors)}", soft_wrap=True)
+    if why_text(standing):
+        console.print(f"why: {why_text(standing)}", soft_wrap=True, markup=False)
+    for table in facts_tables("how it was made", card.lineage):
+        console.print()
+        console.print(table)
+    if decisions:
+        console.print("\ndecisions", style="bold")
+    for decision in decisions:
+        kind = "returned to" if decision.kind == "rolled_back" else decision.kind
+        console.print(f"{output.moment(decision.stamp_ns)}  {kind}: {decision.reason}", markup=False)
+        for key, value in decision.evidence.items():
+            console.print(f"    {key}: {said(value)}", markup=False)
+    output.finish(
+        {
+            **card.model_dump(mode="json"),
+            **_about(card, standing),
+            "ancestors": ancestors,
+            "decisions": [
+                {
+                    "stamp_ns": each.stamp_ns,
+                    "kind": each.kind,
+                    "reason": each.reason,
+                    "evidence": each.evidence,
+                }
+                for each in decisions
+            ],
+        },
+        json,
+    )
+
+
+@app.command()
+def dependents(
+    version: Annotated[str | None, typer.Argument(help="Of this one and those made from it.")] = None,
+    store: output.Store = output.DEFAULT_STORE,
+    incidents: Annotated[
+        Path | None, typer.Option(help="Folder that holds `incidents`. [default: the store]")
+    ] = None,
+    reports: Annotated[
+        list[Path] | None,
+        typer.Option(help="JSON report, or a folder with report.json; may be repeated. [default: the store]"),
+    ] = None,
+    json: output.Json = False,
+) -> None:
+    """Show what was made with versions, and what of it is stale since its version was replaced."""
+    from rich.text import Text
+
+    from adapt.commands.lineage import tree as lineage_tree
+
+    found_elsewhere = [*_incidents(incidents or store), *_reports(reports or [store])]
+    with _registry(store) as registry:
+        found = registry.dependents(version, found_elsewhere)
+        cards, standings = registry.cards(), registry.standings()
+
+    def leaves(name: str) -> Iterator[Text]:
+        for each in found:
+            if each.version == name and each.kind != "version":
+                roles = ", ".join(each.detail.get("roles", ()))
+                yield Text.assemble(
+                    (f"{each.kind} ", "dim"),
+                    each.name,
+                    (f" ({roles})" if roles else "", "dim"),
+                    ("  stale" if each.stale else "", "yellow"),
                 )
-        output.finish(
-            {
-                **card.model_dump(mode="json"),
-                "ancestors": ancestors,
-                "decisions": [
-                    {
-                        "stamp_ns": each.stamp_ns,
-                        "kind": each.kind,
-                        "reason": each.reason,
-                        "evidence": each.evidence,
-                    }
-                    for each in decisions
-                ],
-            },
-            json,
-        )
+
+    console = output.console()
+    gone = {each.version for each in found if each.kind != "version"} - cards.keys()
+    if version not in gone:
+        console.print(lineage_tree(f"made with versions in {store}", cards, standings, version, leaves))
+    for name in sorted(gone):
+        console.print(f"made with version {name}, whose files are gone:", style="yellow")
+        for leaf in leaves(name):
+            console.print("    ", leaf)
+    stale = sum(bool(each.stale) for each in found)
+    console.print(f"{len(found)} dependents, {stale} of them stale")
+    output.finish({"dependents": [_told(each) for each in found], "stale": stale}, json)
 
 
 @app.command()
 def verify(
     store: output.Store = output.DEFAULT_STORE,
     checkpoint: Annotated[Path | None, typer.Option(help="Check this file in place of a store.")] = None,
-    robot: OtherRobot = None,
+    robot: Annotated[
+        str | None, typer.Option("--robot", help="Robot file; by default the one named in each card.")
+    ] = None,
+    parents: Annotated[
+        list[Path] | None,
+        typer.Option(help="Checkpoint or store where parents lie that are not here; may be repeated."),
+    ] = None,
     json: output.Json = False,
 ) -> None:
-    """Check that weights fit the robot, are those of their card, and are finite."""
-    from adapt.model.checkpoint import load_card, load_checkpoint
-    from adapt.robot.load import load_robot
+    """Check weights (content, finite, for this robot), parents and decisions; each problem has its cure."""
+    from adapt.model.checkpoint import load_card
+    from adapt.registry.verification import checkpoint_problems, registry_problems, versions_in
 
-    problems: dict[str, str] = {}
+    elsewhere = {version for path in parents or () for version in versions_in(path)}
+    notes = []
     if checkpoint is not None:
         card = load_card(checkpoint)
-        load_checkpoint(checkpoint, load_robot(robot or card.robot))
-        checked = [card.version]
+        specification = _robot(robot, card.robot)
+        problems = {
+            card.version: checkpoint_problems(checkpoint, specification, elsewhere if parents else None)
+        }
+        if card.parent is not None and not parents:
+            notes.append(f"its parent {card.parent} lies elsewhere: --parents checks that it is there")
     else:
-        with _registry(store, robot) as registry:
-            checked = registry.versions()
-            for version in checked:
-                try:
-                    registry.load(version)
-                except UserError as error:
-                    problems[version] = str(error)
+        with _registry(store) as registry:
+            cards = registry.cards()
+            named = next(iter(cards.values())).robot if cards else ""
+            problems = registry_problems(registry, _robot(robot, named), elsewhere)
     console = output.console()
-    for version in checked:
-        console.print(f"{version}  {problems.get(version, 'ok')}", soft_wrap=True, markup=False)
-    output.finish({"checked": checked, "problems": problems}, json)
-    if problems:
+    for version, found in problems.items():
+        console.print(f"{'✗' if found else '✓'} {version}", style="red" if found else "green")
+        for problem in found:
+            console.print(f"    {problem}", soft_wrap=True, markup=False)
+    for note in notes:
+        console.print(note, soft_wrap=True, markup=False)
+    wrong = {version: found for version, found in problems.items() if found}
+    console.print(f"checked: {len(problems)}, with problems: {len(wrong)}")
+    output.finish({"checked": list(problems), "problems": wrong, "notes": notes}, json)
+    if wrong:
         raise typer.Exit(output.PROBLEMS)
 
 
@@ -122,26 +220,69 @@ def rollback(
     """Return to the version that drove before; a running learner follows."""
     if not why.strip():
         raise UserError("option --why: give the reason for the rollback")
-    with _registry(store, None) as registry:
+    with _registry(store) as registry:
+        left = registry.current()
         version = registry.rollback(why)
-    output.console().print(f"version {version} drives again")
-    output.finish({"current": version}, json)
+    output.console().print(
+        f"version {version} drives again; what was made with {left} is stale: adapt models dependents {left}"
+    )
+    output.finish({"current": version, "from": left}, json)
 
 
 @contextmanager
-def _registry(store: Path, robot: str | None) -> Iterator[Registry]:
+def _registry(store: Path) -> Iterator[Registry]:
     """The registry of a store; never begins a new one."""
     import time
 
-    from adapt.model.checkpoint import load_card
-    from adapt.registry.registry import Registry
-    from adapt.robot.load import load_robot
+    from adapt.registry.registry import DECISIONS, Registry
 
-    cards = sorted((store / "versions").glob("*/model.safetensors"))
-    if not cards or not (store / "decisions.sqlite").is_file():
+    if not (store / "versions").is_dir() or not (store / DECISIONS).is_file():
         raise UserError(f"{store}: there are no model versions in it: give the store of a run with --store")
-    registry = Registry(store, load_robot(robot or load_card(cards[0]).robot), time.time_ns)
+    registry = Registry(store, None, time.time_ns)
     try:
         yield registry
     finally:
         registry.close()
+
+
+def _robot(given: str | None, named: str) -> RobotSpecification:
+    from adapt.robot.load import load_robot
+
+    return load_robot(given or named)
+
+
+def _about(card: Card, standing: Standing) -> dict[str, Any]:
+    from adapt.commands.lineage import trained_on
+
+    return {
+        "version": card.version,
+        "parent": card.parent,
+        "segments": trained_on(card),
+        "standing": standing.kind,
+        "since_ns": standing.since_ns,
+        "reason": standing.reason,
+        "stale": standing.stale or None,
+        "stale_since_ns": standing.stale_since_ns,
+    }
+
+
+def _told(each: Dependent) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(each), "stale": each.stale or None}
+
+
+def _incidents(store: Path) -> Iterator[Dependent]:
+    from adapt.bags.incident import list_incidents
+    from adapt.registry.dependents import Dependent
+
+    for each in list_incidents(store):
+        for version in dict.fromkeys(each.card.versions):
+            yield Dependent("incident", each.card.id, version, each.card.stamp_ns)
+
+
+def _reports(paths: list[Path]) -> Iterator[Dependent]:
+    from adapt.registry.dependents import read_reports
+
+    for path in paths:
+        yield from read_reports(path)

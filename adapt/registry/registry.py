@@ -1,41 +1,26 @@
-"""All versions of a robot's model, which of them drives, and why."""
+"""All versions of a robot's model, which of them drives, why, and what was made with them."""
 
 from __future__ import annotations
 
-import json
+import logging
 import shutil
-import sqlite3
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from adapt.errors import UserError
 from adapt.files import sync_folder
-from adapt.model.checkpoint import Card, load_card, load_checkpoint, save_checkpoint
+from adapt.model.checkpoint import Card, load_card, load_checkpoint, load_weights, save_checkpoint
 from adapt.model.world_model import WorldModel
+from adapt.registry.dependents import Dependent
+from adapt.registry.log import DecisionLog
+from adapt.registry.standing import RegistryDecision, Standing, ancestors, driven, standings
 from adapt.robot.specification import RobotSpecification
 
-DecisionKind = Literal["admitted", "rejected", "rolled_back"]
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS decision (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, stamp_ns INTEGER NOT NULL, kind TEXT NOT NULL,
-    version TEXT NOT NULL, reason TEXT NOT NULL, evidence TEXT NOT NULL
-)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryDecision:
-    """What was decided about a version; for `rolled_back` it is the version returned to."""
-
-    stamp_ns: int
-    kind: DecisionKind
-    version: str
-    reason: str
-    evidence: dict[str, Any]
+DECISIONS = "decisions.sqlite"
+logger = logging.getLogger(__name__)
 
 
 class Registry:
@@ -44,25 +29,24 @@ class Registry:
     Any process may read, and any may decide (the learner admits, a person rolls back). One adds.
     """
 
-    def __init__(self, folder: Path, specification: RobotSpecification, clock: Callable[[], int]):
-        """Open a registry, or begin an empty one. `clock` (ns) stamps the decisions.
+    def __init__(
+        self, folder: Path, specification: RobotSpecification | None, clock: Callable[[], int]
+    ) -> None:
+        """Open a registry, or begin an empty one.
+
+        Args:
+            folder: the store.
+            specification: the robot; None where no weights are to be added or loaded.
+            clock: ns; stamps the decisions.
 
         Raises:
             UserError: `decisions.sqlite` is not readable.
         """
         self.folder = folder
-        self._specification = specification
-        self._clock = clock
+        self._robot = specification
         self._versions = folder / "versions"
         self._versions.mkdir(parents=True, exist_ok=True)
-        path = folder / "decisions.sqlite"
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute(SCHEMA)
-        except sqlite3.DatabaseError as error:
-            raise UserError(f"{path}: not readable ({error}): restore it or use a new store") from error
+        self._log = DecisionLog(folder / DECISIONS, clock)
 
     def add(self, model: WorldModel, parent: str | None, lineage: dict[str, Any]) -> Card:
         """Keep a set of weights, named by their content. It becomes visible whole or not at all.
@@ -93,35 +77,60 @@ class Registry:
         Raises:
             UserError: there is no such version, or its files were damaged.
         """
-        return load_checkpoint(self._path(version), self._specification)
+        return load_checkpoint(self.path(version), self._specification)
 
     def card(self, version: str) -> Card:
         """What is known of a version.
 
         Raises:
+            UserError: there is no such version, or its card was damaged.
+        """
+        return load_card(self.path(version))
+
+    def path(self, version: str) -> Path:
+        """Where the weights of a version lie.
+
+        Raises:
             UserError: there is no such version.
         """
-        return load_card(self._path(version))
+        path = self._versions / version / "model.safetensors"
+        if version not in self.versions() or not path.is_file():
+            known = ", ".join(self.versions()) or "none"
+            raise UserError(f"{self.folder}: no version '{version}'; there are: {known}")
+        return path
 
     def versions(self) -> list[str]:
         """All versions, by name."""
-        found = (path.name for path in self._versions.iterdir() if not path.name.startswith("."))
-        return sorted(found)
+        return sorted(path.name for path in self._versions.glob("[!.]*") if path.is_dir())
+
+    def cards(self) -> dict[str, Card]:
+        """The cards of all versions by name; one that was damaged is left out, and named in a warning."""
+        cards = {}
+        for version in self.versions():
+            try:
+                cards[version] = self.card(version)
+            except UserError as error:
+                logger.warning("%s", error)
+        return cards
 
     def lineage(self, version: str) -> list[Card]:
-        """A version, its parent, and so on, as far as they are here."""
-        cards = []
-        known = set(self.versions())
-        name: str | None = version
-        while name in known:
-            cards.append(self.card(name))
-            name = cards[-1].parent
-        return cards
+        """A version, its parent, and so on, as far as they are here.
+
+        Raises:
+            UserError: there is no such version, or its card was damaged.
+        """
+        first, cards = self.card(version), self.cards()
+        above = ancestors(version, _parents(cards))
+        return [first, *(cards[each] for each in above if each in cards)]
 
     def current(self) -> str | None:
         """The version that is admitted now; None before the first."""
-        admitted = self._admitted()
-        return admitted[-1] if admitted else None
+        drove = driven(self.decisions())
+        return drove[-1] if drove else None
+
+    def standings(self) -> dict[str, Standing]:
+        """How each version stands, also one that was decided on but whose files are gone."""
+        return standings(_parents(self.cards()), self.decisions())
 
     def admit(self, version: str, evidence: dict[str, Any], reason: str) -> None:
         """Let a version drive.
@@ -129,63 +138,102 @@ class Registry:
         Raises:
             UserError: there is no such version.
         """
-        self._path(version)
-        self._decide("admitted", version, reason, evidence)
+        self.path(version)
+        self._log.decide("admitted", version, reason, evidence)
 
     def reject(self, version: str, evidence: dict[str, Any], reason: str) -> None:
-        """Write down that a version was not let in."""
-        self._path(version)
-        self._decide("rejected", version, reason, evidence)
+        """Write down that a version was not let in.
+
+        Raises:
+            UserError: there is no such version.
+        """
+        self.path(version)
+        self._log.decide("rejected", version, reason, evidence)
 
     def rollback(self, reason: str) -> str:
         """Return to the version that drove before the current one, and give its name.
 
         Raises:
-            UserError: there is none.
+            UserError: there is none, or its files were damaged; nothing changes.
         """
-        admitted = self._admitted()
-        if len(admitted) < 2:
-            raise UserError(f"{self.folder}: there is no earlier version to roll back to")
-        self._decide("rolled_back", admitted[-2], reason, {"from": admitted[-1]})
-        return admitted[-2]
+        while True:
+            decisions = self._log.decisions()
+            drove = driven(decisions)
+            if len(drove) < 2:
+                raise UserError(f"{self.folder}: there is no earlier version to roll back to")
+            load_weights(self.path(drove[-2]))
+            # Another process may have decided meanwhile: then look again.
+            if self._log.decide("rolled_back", drove[-2], reason, {"from": drove[-1]}, after=len(decisions)):
+                return drove[-2]
 
     def decisions(self, version: str | None = None) -> list[RegistryDecision]:
         """All that was decided, or all about one version, in order."""
-        rows = self._connection.execute(
-            "SELECT stamp_ns, kind, version, reason, evidence FROM decision ORDER BY number"
-        )
-        decisions = [
-            RegistryDecision(stamp_ns, kind, name, reason, json.loads(evidence))
-            for stamp_ns, kind, name, reason, evidence in rows
-        ]
-        return [each for each in decisions if version in (None, each.version)]
+        return [each for each in self._log.decisions() if version in (None, each.version)]
+
+    def depend(self, kind: str, name: str, version: str, detail: Mapping[str, Any]) -> None:
+        """Write down that something was made with a version: whole or not at all.
+
+        What is made again under the same name depends on the new version only. Files that name their
+        version themselves (incidents, reports) need no such entry.
+
+        Args:
+            kind: `settings`, `evaluation`, ...
+            name: path or title, unique within its kind.
+            version: the version that it was made with.
+            detail: whatever helps to make it again, as JSON.
+
+        Raises:
+            UserError: there is no such version.
+        """
+        self.path(version)
+        self._log.depend(kind, name, version, detail)
+
+    def dependents(self, version: str | None = None, also: Iterable[Dependent] = ()) -> list[Dependent]:
+        """What was made with a version or with one derived from it, or with any version of this registry.
+
+        Args:
+            version: None for all.
+            also: found elsewhere, such as incidents and reports; those of unknown versions are left out.
+
+        Raises:
+            UserError: there is no such version.
+        """
+        parents = _parents(self.cards())
+        standing = standings(parents, self.decisions())
+        if version is not None and version not in standing:
+            self.path(version)
+        found = []
+        for each in (*self._derived(parents), *self._log.dependents(), *also):
+            if version in (None, each.version, *ancestors(each.version, parents)):
+                # A version that was let in is not stale because its parent made room for it.
+                stands = standing.get(each.name if each.kind == "version" else each.version)
+                if stands is not None:
+                    found.append(replace(each, stale=stands.stale, stale_since_ns=stands.stale_since_ns))
+        return found
 
     def close(self) -> None:
         """Close the log of decisions."""
-        self._connection.close()
+        self._log.close()
 
-    def _admitted(self) -> list[str]:
-        """The versions that drove, without those that were rolled back from."""
-        rows = self._connection.execute(
-            "SELECT kind, version FROM decision WHERE kind != 'rejected' ORDER BY number"
-        )
-        admitted: list[str] = []
-        for kind, version in rows:
-            if kind == "admitted":
-                admitted.append(version)
-            else:
-                admitted.pop()
-        return admitted
+    @property
+    def _specification(self) -> RobotSpecification:
+        if self._robot is None:
+            raise ValueError("a registry that was opened without a robot neither adds nor loads weights")
+        return self._robot
 
-    def _decide(self, kind: DecisionKind, version: str, reason: str, evidence: dict[str, Any]) -> None:
-        self._connection.execute(
-            "INSERT INTO decision (stamp_ns, kind, version, reason, evidence) VALUES (?, ?, ?, ?, ?)",
-            (self._clock(), kind, version, reason, json.dumps(evidence, allow_nan=False)),
-        )
+    def _derived(self, parents: Mapping[str, str | None]) -> Iterator[Dependent]:
+        for version, parent in parents.items():
+            if parent is not None:
+                stamp_ns = self.path(version).stat().st_mtime_ns
+                yield Dependent("version", version, parent, stamp_ns)
 
-    def _path(self, version: str) -> Path:
-        path = self._versions / version / "model.safetensors"
-        if not path.is_file():
-            known = ", ".join(self.versions()) or "none"
-            raise UserError(f"{self.folder}: no version '{version}'; there are: {known}")
-        return path
+
+def registry_of(checkpoint: Path, clock: Callable[[], int]) -> Registry | None:
+    """The registry that a checkpoint lies in, to write down what is made with it; None for a lone file."""
+    versions = checkpoint.resolve().parent.parent
+    inside = versions.name == "versions" and (versions.parent / DECISIONS).is_file()
+    return Registry(versions.parent, None, clock) if inside else None
+
+
+def _parents(cards: Mapping[str, Card]) -> dict[str, str | None]:
+    return {version: card.parent for version, card in cards.items()}
