@@ -14,7 +14,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from adapt.robot.interface import Action, Channel, Command, Interval, Positive
+from adapt.robot.interface import Action, Channel, Command, Positive
+from adapt.robot.simulation import Simulation
 from adapt.settings import Settings
 
 
@@ -63,18 +64,6 @@ class Fallback(Settings):
     kind: Literal["hold", "damp", "stop"]
     deceleration: Positive
     """Every entry of the command comes to rest at this rate, in the action's unit per s^2."""
-
-
-class Simulation(Settings):
-    """How this robot is simulated."""
-
-    model: str
-    """MJCF file, relative to the robot file or to the models that come with the project."""
-    physics_step_s: Positive = 0.0025
-    randomisation: dict[str, Interval] = {}
-    """Ranges from which a simulated robot is drawn, by parameter."""
-    scenario: str | None = None
-    """The stand-in's default scenario, a name in configs/scenarios/<robot>/."""
 
 
 class RobotSpecification(Settings):

@@ -1,0 +1,112 @@
+"""What simulated robots measure, channel by channel of the robot file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from adapt.errors import UserError
+from adapt.robot.interface import Channel
+from adapt.robot.specification import RobotSpecification
+from adapt.sim.terrain import HeightScan, Planes
+from adapt.stream.tick import FloatArray
+
+JOINT_STATE = "sensor_msgs/msg/JointState"
+
+
+class Sensing:
+    """Finds every observation value in a MuJoCo state.
+
+    JointState channels are positions and velocities of the joints of these names; projected gravity is
+    that of the root body; height maps come from the terrain; any other channel is an MJCF sensor named
+    like the channel, with a value per entry, or one sensor per entry named channel/entry.
+    """
+
+    def __init__(self, spec: RobotSpecification, models: Sequence[Any]) -> None:
+        """Find the sources, for robots that differ in their numbers only.
+
+        Raises:
+            UserError: the model has no joint or sensor for an entry.
+        """
+        self._spec = spec
+        model = models[0]
+        self._position: list[tuple[int, int]] = []
+        self._velocity: list[tuple[int, int]] = []
+        self._sensor: list[tuple[int, int]] = []
+        start = 0
+        for key, channel in spec.channels.items():
+            if channel.height_map is None and channel.transform == "none":
+                for offset, name in enumerate(channel.names):
+                    self._place(model, key, channel, name, start + offset, offset)
+            start += len(channel.names)
+        self._gravity = [key for key, each in spec.channels.items() if each.transform == "projected_gravity"]
+        gravity = np.stack([each.opt.gravity for each in models])
+        self._down = gravity / np.linalg.norm(gravity, axis=1, keepdims=True) if self._gravity else gravity
+        maps = {key: each.height_map for key, each in spec.channels.items() if each.height_map}
+        planes = Planes(models) if maps else None
+        self._scans = {key: HeightScan(each, planes) for key, each in maps.items() if planes is not None}
+        self._noise = np.concatenate([[each.noise] * len(each.names) for each in spec.channels.values()])
+        self._resolution = np.concatenate(
+            [[each.resolution] * len(each.names) for each in spec.channels.values()]
+        )
+
+    def _place(self, model: Any, key: str, channel: Channel, name: str, row: int, offset: int) -> None:
+        if channel.type == JOINT_STATE and channel.field in ("position", "velocity"):
+            index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, name)
+            if index < 0:
+                raise UserError(
+                    f"robot {self._spec.name}: channels.{key}: the MJCF model has no joint '{name}'"
+                )
+            if channel.field == "position":
+                self._position.append((row, model.jnt_qposadr[index]))
+            else:
+                self._velocity.append((row, model.jnt_dofadr[index]))
+            return
+        own = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SENSOR, f"{key}/{name}")
+        shared = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SENSOR, key)
+        if own >= 0 and model.sensor_dim[own] == 1:
+            self._sensor.append((row, model.sensor_adr[own]))
+        elif shared >= 0 and model.sensor_dim[shared] == len(channel.names):
+            self._sensor.append((row, model.sensor_adr[shared] + offset))
+        else:
+            raise UserError(
+                f"robot {self._spec.name}: channels.{key}: the MJCF model needs a sensor '{key}' of"
+                f" {len(channel.names)} values, or one named '{key}/{name}'"
+            )
+
+    def read(self, datas: Sequence[Any], ticks: int) -> FloatArray:
+        """Noise-free observations of the robots' states `datas`, `ticks` after the start. Shape (E, O)."""
+        values = np.empty((len(datas), self._spec.observation_size))
+        for places, field in (
+            (self._position, "qpos"),
+            (self._velocity, "qvel"),
+            (self._sensor, "sensordata"),
+        ):
+            if places:
+                rows, sources = np.array(places).T
+                values[:, rows] = np.stack([getattr(data, field) for data in datas])[:, sources]
+        if self._gravity or self._scans:
+            rotation = np.stack([data.xmat[1] for data in datas]).reshape(-1, 3, 3)
+            position = np.stack([data.xpos[1] for data in datas])
+            for key in self._gravity:
+                values[:, self._spec.channel_slice(key)] = np.einsum("eji,ej->ei", rotation, self._down)
+            for key, scan in self._scans.items():
+                values[:, self._spec.channel_slice(key)] = scan(position, rotation)
+        period_s = self._spec.clock_period_s
+        if period_s is not None:
+            phase = 2 * np.pi * ticks * self._spec.period_s / period_s
+            values[:, -2:] = np.cos(phase), np.sin(phase)
+        return values
+
+    def blur(self, values: FloatArray, generator: np.random.Generator) -> FloatArray:
+        """Add the channels' noise to observations (..., O) and round them to the channels' steps."""
+        size = len(self._noise)
+        noisy = np.array(values)
+        noisy[..., :size] += generator.normal(size=(*values.shape[:-1], size)) * self._noise
+        stepped = self._resolution > 0
+        steps = self._resolution[stepped]
+        noisy[..., :size][..., stepped] = np.round(noisy[..., :size][..., stepped] / steps) * steps
+        return noisy
