@@ -21,8 +21,10 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 from adapt.errors import UserError
+from adapt.robot.interface import Command
 from adapt.robot.load import load_robot
 from adapt.robot.specification import RobotSpecification
+from adapt.stream.reference import is_path
 
 SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """For measurements: the newest matters, and publishers of both kinds are heard."""
@@ -47,8 +49,8 @@ def to_stamp(nanoseconds: int) -> Time:
     return Time(sec=seconds, nanosec=rest)
 
 
-def message_class(type_name: str) -> type:
-    """The class of a message, given its type as in the robot file: sensor_msgs/msg/JointState.
+def message_class(topic: str, type_name: str) -> type:
+    """The class of a topic's messages, given their type as in a robot file: sensor_msgs/msg/JointState.
 
     Raises:
         UserError: the type is not installed.
@@ -57,7 +59,14 @@ def message_class(type_name: str) -> type:
     try:
         return getattr(import_module(f"{package}.msg"), name)  # type: ignore[no-any-return]
     except (ImportError, AttributeError) as error:
-        raise UserError(f"message type {type_name}: not installed here ({error})") from error
+        raise UserError(f"topic {topic}: the type {type_name} is not installed: install {package}") from error
+
+
+def command_quality(command: Command) -> QoSProfile:
+    """How to listen to a robot's command: a path is given once, and heard by who comes late; a set-point
+    is repeated, by publishers that keep nothing.
+    """
+    return LATCHED if is_path(command) else SENSOR
 
 
 def declare_parameters(node: Node, defaults: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rclpy.node import Node
 from adapt.bags.inspection import Inspection, TopicStatistics
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.decode import message_stamp
-from ros_nodes.base import LATCHED, SENSOR, message_class
+from ros_nodes.base import SENSOR, command_quality, message_class
 
 DISCOVERY_S = 3.0
 """2 to 2.5 s were measured for a late joiner: that a topic was found late is no silence of the robot."""
@@ -44,8 +44,9 @@ def inspect_live(specification: RobotSpecification, seconds: float) -> Inspectio
             return take
 
         for topic, type_name in statistics.topics.items():
-            quality = LATCHED if topic == specification.task.command.topic else SENSOR
-            node.create_subscription(message_class(type_name), topic, listener(topic), quality)
+            command = specification.task.command
+            quality = command_quality(command) if topic == command.topic else SENSOR
+            node.create_subscription(message_class(topic, type_name), topic, listener(topic), quality)
         while time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.05)
         published = {

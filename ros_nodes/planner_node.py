@@ -35,6 +35,7 @@ from ros_nodes.base import (
     RELIABLE,
     SENSOR,
     EventPublisher,
+    command_quality,
     declare_parameters,
     message_class,
     robot_of,
@@ -135,8 +136,8 @@ class PlannerNode(LifecycleNode):
             if topic == specification.action.topic:
                 quality = RELIABLE
             if topic == specification.task.command.topic:
-                quality = LATCHED
-            self.create_subscription(message_class(type_name), topic, self._feeder(topic), quality)
+                quality = command_quality(specification.task.command)
+            self.create_subscription(message_class(topic, type_name), topic, self._feeder(topic), quality)
         self.create_subscription(String, "/adapt/admitted_version", self._on_admitted, LATCHED)
         self.create_timer(1.0, self._diagnose)
 
@@ -200,7 +201,8 @@ class PlannerNode(LifecycleNode):
 
     def _drive(self) -> None:
         due_ns, index = self._now() + self._period_ns, 0
-        proposal: Proposal | None = None
+        at_once = self._specification.dead_time_ticks == 0
+        waiting: Proposal | None = None
         while not self._leave.is_set():
             self.get_clock().sleep_until(Time(nanoseconds=due_ns, clock_type=self.get_clock().clock_type))
             now_ns = self._now()
@@ -208,24 +210,28 @@ class PlannerNode(LifecycleNode):
                 self._events.publish("beat_lost", "warning", {"by_ms": (now_ns - due_ns) * 1e-6})
                 self._timing.skipped(max(0, (now_ns - due_ns) // self._period_ns))
                 self._pilot.reset()
-                due_ns, index, proposal = now_ns + self._period_ns, index + LOST_BEAT, None
+                due_ns, index, waiting = now_ns + self._period_ns, index + LOST_BEAT, None
                 self._assembled = index
                 continue
             self._timing.woke(due_ns, now_ns)
-            if proposal is not None:
-                self._propose(proposal)
-            proposal = self._tick(index, due_ns, None if proposal is None else proposal.actions[0])
+            if waiting is not None:
+                self._propose(waiting.actions)
+            proposal = self._tick(index, due_ns, None if waiting is None else waiting.actions[0])
             ended_ns = self._now()
             self._timing.planned(ended_ns - now_ns)
             late = max(0, (ended_ns - due_ns) // self._period_ns)
             if late:
                 self._timing.skipped(late)
                 self._pilot.skip()
-                proposal = None if late > 1 else proposal
+            if at_once and proposal is not None and late < len(proposal.actions):
+                # What was for the ticks that have passed by now is of no use any more.
+                self._propose(proposal.actions[late:])
+            waiting = None if at_once or late > 1 else proposal
             index, due_ns = index + max(1, late), due_ns + max(1, late) * self._period_ns
 
     def _tick(self, index: int, tick_ns: int, proposed: FloatArray | None) -> Proposal | None:
-        """Finish the ticks before, and plan the action of the tick after the one that begins.
+        """Finish the ticks before, and plan: with a dead time the tick after the one that begins, without
+        one this tick.
 
         A beat that was skipped costs its proposal only: its tick is assembled from the messages.
         """
@@ -241,8 +247,8 @@ class PlannerNode(LifecycleNode):
             ]
             observation, valid = self._assembler.observe(tick_ns)
             commands = self._assembler.commands(tick_ns, specification.horizon_ticks)[1:]
-            steps = self._period_ns * np.arange(1, specification.horizon_ticks + 1)
-            ahead = self._assembler.reference.at(tick_ns + steps)
+            steps = specification.dead_time_ticks + np.arange(specification.horizon_ticks)
+            ahead = self._assembler.reference.at(tick_ns + self._period_ns * steps)
             sent = self._assembler.latest_applied() if proposed is None else proposed
         self._assembled = index
         for tick in finished:
@@ -253,13 +259,11 @@ class PlannerNode(LifecycleNode):
             self._events.publish("prediction_error", "error", {"version": self._version}, stamp_ns=tick_ns)
         return proposal
 
-    def _propose(self, proposal: Proposal) -> None:
+    def _propose(self, actions: FloatArray) -> None:
         now_ns = self._now()
-        self._proposals.publish(
-            proposal_message(self._specification, proposal.actions, now_ns, self._version)
-        )
+        self._proposals.publish(proposal_message(self._specification, actions, now_ns, self._version))
         with self._lock:
-            self._assembler.feed_proposal(now_ns, proposal.actions[0], self._version)
+            self._assembler.feed_proposal(now_ns, actions[0], self._version)
 
     def _announce(self, version: str) -> None:
         self._version = version

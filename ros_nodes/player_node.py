@@ -16,8 +16,8 @@ from rclpy.node import Node
 from adapt.bags.playback import playback, topics_to_play, with_header_stamp
 from adapt.bags.topic import QualityOfService
 from adapt.errors import UserError
-from ros_nodes.base import EventPublisher, declare_parameters, run
-from ros_nodes.raw_topics import message_class, qos_profile
+from ros_nodes.base import EventPublisher, declare_parameters, message_class, run
+from ros_nodes.raw_topics import qos_profile
 
 PARAMETERS: dict[str, Any] = {
     "bag": "",

@@ -15,8 +15,8 @@ from std_srvs.srv import Trigger
 from adapt.bags.recorder import Outcome, Recorder, RecorderSettings, recorded_topics
 from adapt.bags.trigger import CaptureSettings
 from adapt.errors import UserError
-from ros_nodes.base import EventPublisher, declare_parameters, robot_of, run
-from ros_nodes.raw_topics import message_class, qos_profile
+from ros_nodes.base import EventPublisher, declare_parameters, message_class, robot_of, run
+from ros_nodes.raw_topics import qos_profile
 
 STEP_S = 0.1
 AT_ONCE = 1000

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.duration import Duration
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
@@ -22,6 +21,7 @@ from adapt.errors import UserError
 from adapt.safety.machine import RefusedError, State
 from adapt.safety.supervisor import Supervisor
 from adapt.stream.decode import message_stamp, read_field
+from adapt.stream.encode import write_field, write_stamp
 from ros_nodes.base import (
     LATCHED,
     RELIABLE,
@@ -37,7 +37,6 @@ from ros_nodes.base import (
 
 FloatArray = npt.NDArray[np.float64]
 
-COMMANDED = ("position", "velocity", "effort")
 LEVELS = {State.FALLBACK: DiagnosticStatus.WARN, State.STOPPED: DiagnosticStatus.ERROR}
 # With simulated time nothing can be waited for, only looked at again, this often (s of wall time).
 LOOK_AGAIN = 0.002
@@ -57,11 +56,8 @@ class SafetyNode(Node):
         )
         self._robot = robot_of(parameters)
         action = self._robot.action
-        if action.type != "sensor_msgs/msg/JointState" or action.field not in COMMANDED:
-            raise UserError(
-                f"robot '{self._robot.name}', key 'action': cannot send '{action.field}' of {action.type};"
-                f" use sensor_msgs/msg/JointState with one of: {', '.join(COMMANDED)}"
-            )
+        self._message_class = message_class(action.topic, action.type)
+        self._message(np.zeros(self._robot.action_size))
         self._events = EventPublisher(self)
         self._supervisor = Supervisor(
             self._robot,
@@ -74,13 +70,15 @@ class SafetyNode(Node):
         self._ended: tuple[int, int] | None = None
         self._changed = threading.Condition()
 
-        self._commands = self.create_publisher(JointState, action.topic, RELIABLE)
+        self._commands = self.create_publisher(self._message_class, action.topic, RELIABLE)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         self._states = self.create_publisher(String, "/adapt/safety_state", LATCHED)
         self._states.publish(String(data=self._supervisor.state.value))
         self.create_subscription(JointTrajectory, "/adapt/proposal", self._on_proposal, RELIABLE)
         for topic, type_name in {(each.topic, each.type) for each in self._robot.channels.values()}:
-            self.create_subscription(message_class(type_name), topic, self._measurement_of(topic), SENSOR)
+            self.create_subscription(
+                message_class(topic, type_name), topic, self._measurement_of(topic), SENSOR
+            )
         self.create_service(Trigger, "/safety/arm", self._call(lambda: self._supervisor.arm(self._now())))
         self.create_service(Trigger, "/safety/stop", self._call(lambda: self._supervisor.stop(self._now())))
         self.create_service(Trigger, "/safety/reset", self._call(lambda: self._supervisor.reset()))
@@ -160,10 +158,18 @@ class SafetyNode(Node):
         command = self._supervisor.step(self._now())
         if command is None:
             return
-        message = JointState(name=list(self._robot.action.entries))
-        message.header.stamp = to_stamp(self._clock_ns())
-        setattr(message, self._robot.action.field, command.tolist())
-        self._commands.publish(message)
+        self._commands.publish(self._message(command))
+
+    def _message(self, command: FloatArray) -> Any:
+        """A command for the robot.
+
+        Raises:
+            UserError: it does not fit into the message that the robot file names.
+        """
+        message = self._message_class()
+        write_stamp(message, self._clock_ns())
+        write_field(message, self._robot.action, command, self._robot.action.entries)
+        return message
 
     def _send_what_is_due(self) -> None:
         with self._changed:

@@ -20,6 +20,7 @@ from adapt.bags.trigger import SEVERITIES, Capture, CaptureSettings, CaptureWind
 from adapt.bags.writer import BagWriter
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
+from adapt.stream.reference import is_path
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ def recorded_topics(specification: RobotSpecification) -> dict[str, tuple[str, Q
     return {
         **{channel.topic: (channel.type, SENSOR) for channel in specification.channels.values()},
         action.topic: (action.type, RELIABLE),
-        command.topic: (command.type, LATCHED),
+        # A set-point's publisher keeps nothing for who comes late, and would not be heard.
+        command.topic: (command.type, LATCHED if is_path(command) else SENSOR),
         **OUR_TOPICS,
     }
 

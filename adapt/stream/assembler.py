@@ -104,6 +104,8 @@ class TickAssembler:
         self._applied = Signal(specification.action_size)
         self._proposed = Signal(specification.action_size)
         self._versions: deque[tuple[int, str]] = deque(maxlen=256)
+        period_s = specification.clock_period_s
+        self._clock_period_ns = None if period_s is None else round(period_s * 1e9)
         self.reference = Reference(specification.task.command)
         self.refused: Counter[str] = Counter()
         """Messages that were not used, by topic and reason."""
@@ -153,13 +155,20 @@ class TickAssembler:
             self._versions.append((stamp_ns, version))
 
     def observe(self, tick_ns: int) -> tuple[FloatArray, BoolArray]:
-        """Observation and validity of the tick at `tick_ns`, each of shape (O,)."""
+        """Observation and validity of the tick at `tick_ns`, each of shape (O,).
+
+        With a sampling delay that covers the sensors' periods the answer is final. Without one, the
+        newest messages hold until the next come; the tick that is assembled later lies between them.
+        """
         sampled = tick_ns - round(self._specification.sampling_delay_s * 1e9)
         values, valid = [], []
         for key, channel in self._specification.channels.items():
             value, known = self._channels[key].at(sampled, round(channel.max_age_s * 1e9))
             values.append(value)
             valid.append(np.full(len(value), known))
+        if self._clock_period_ns is not None:
+            values.append(clock(sampled, self._clock_period_ns))
+            valid.append(np.full(2, True))
         return np.concatenate(values), np.concatenate(valid)
 
     def commands(self, tick_ns: int, ahead: int) -> FloatArray:
@@ -173,13 +182,22 @@ class TickAssembler:
         return self._applied.latest()
 
     def assemble(self, index: int, tick_ns: int) -> Tick:
-        """Make the tick of the period that began at `tick_ns`, once that period is over."""
+        """Make the tick of the period that began at `tick_ns`, once that period is over.
+
+        The applied action is the average of the commands in force in that period, by time. With a
+        dead time of one tick that is the command which left on the beat. Without, the command before
+        is in force until the plan is made: the average says what the robot was told, and the share of
+        the older command is the planning time over the period.
+        """
         observation, valid = self.observe(tick_ns)
-        end = tick_ns + round(self._specification.period_s * 1e9)
-        # A proposal leaves on the beat: half a period on both sides tells it from its neighbours.
-        half = (end - tick_ns) // 2
-        proposed = self._proposed.held(tick_ns - half, tick_ns + half)
-        made = [name for stamp, name in self._versions if tick_ns - half <= stamp < tick_ns + half]
+        period_ns = round(self._specification.period_s * 1e9)
+        end = tick_ns + period_ns
+        # A proposal that leaves on the beat may be early: half a period on both sides tells it from
+        # its neighbours. One that leaves as soon as it is planned comes within its own period.
+        first = tick_ns - (period_ns // 2 if self._specification.dead_time_ticks else 0)
+        last = tick_ns + (period_ns // 2 if self._specification.dead_time_ticks else period_ns)
+        proposed = self._proposed.held(first, last)
+        made = [name for stamp, name in self._versions if first <= stamp < last]
         self.reference.forget_before(tick_ns - round(KEPT_S * 1e9))
         return Tick(
             index=index,
@@ -200,6 +218,17 @@ class TickAssembler:
             self.refused[f"{topic}: out of order or twice"] += 1
             return False
         return True
+
+
+def clock(stamp_ns: int, period_ns: int) -> FloatArray:
+    """Cosine and sine of the robot's clock, of a period.
+
+    Its phase at time zero means nothing: a gait that follows the clock falls into step with it
+    wherever it begins. The remainder is taken of whole nanoseconds, since in a double the time since
+    1970 has lost its last digits.
+    """
+    phase = 2.0 * np.pi * (stamp_ns % period_ns) / period_ns
+    return np.array([np.cos(phase), np.sin(phase)])
 
 
 def _first_point(message: Any, specification: RobotSpecification) -> FloatArray:

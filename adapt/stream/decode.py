@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from adapt.errors import UserError
-from adapt.robot.interface import MessageField
+from adapt.robot.interface import Channel, HeightMap, MessageField
+from adapt.stream.orientation import gravity_of
 from adapt.stream.tick import FloatArray
+
+QUATERNION = ("x", "y", "z", "w")
 
 
 def message_stamp(message: Any) -> int | None:
@@ -24,42 +28,66 @@ def message_stamp(message: Any) -> int | None:
 def read_field(message: Any, source: MessageField, names: tuple[str, ...] | None = None) -> FloatArray:
     """Read the values that a robot file names.
 
+    The heights of a map are taken as they come: clipping them is the driver's part, as is filling
+    holes, since a map with a value that is not finite is of no use to the stream.
+
     Args:
         message: any message of the type that `source` names.
         source: where the values are.
         names: which entries; those of `source` where not given.
 
     Returns:
-        shape (len(names),), in the order of the names; not checked for being finite.
+        shape (len(names),), in the order of the names; not checked for being finite. Gravity is NaN
+        where the quaternion is zero or not finite.
 
     Raises:
-        UserError: the field or an entry is not there, or the array has another length.
+        UserError: the field or an entry is not there, the array has another length, the map another
+            layout, or the sensor says that it does not measure the field.
     """
     names = source.names if names is None else names
-    value = message
-    for part in source.field.split("."):
-        if not hasattr(value, part):
-            raise UserError(f"topic {source.topic}: {source.type} has no field '{source.field}'")
-        value = getattr(value, part)
-    labels = _labels(message)
+    try:
+        value = attrgetter(source.field)(message)
+    except AttributeError as error:
+        raise UserError(f"topic {source.topic}: {source.type} has no field '{source.field}'") from error
+    # REP 145: -1 in front of the covariance says that there is no such measurement.
+    covariance = getattr(message, f"{source.field}_covariance", (0.0,))
+    if covariance[0] == -1.0:
+        raise UserError(
+            f"topic {source.topic}: '{source.field}_covariance' begins with -1, so the sensor does not"
+            f" measure '{source.field}': choose another topic"
+        )
+    if isinstance(source, Channel) and source.transform == "projected_gravity":
+        return gravity_of(_by_attribute(value, QUATERNION, source))
+    labels = message_labels(message)
     if labels is not None:
         return _by_label(np.asarray(value, dtype=np.float64), labels, names, source)
     if hasattr(value, "__len__"):
+        if isinstance(source, Channel) and source.height_map is not None:
+            _check_layout(message, source.height_map, source)
         return _by_index(np.asarray(value, dtype=np.float64), names, source)
     if len(names) == 1 and isinstance(value, (int, float)):
         return np.array([float(value)])
-    missing = [name for name in names if not hasattr(value, name)]
-    if missing:
-        raise UserError(f"topic {source.topic}: field '{source.field}' has no '{missing[0]}'")
-    return np.array([float(getattr(value, name)) for name in names])
+    return _by_attribute(value, names, source)
 
 
-def _labels(message: Any) -> list[str] | None:
+def message_labels(message: Any) -> list[str] | None:
+    """The names that a message carries for its arrays, such as those of joints; None where it has none."""
     for attribute in ("name", "joint_names"):
         labels = getattr(message, attribute, None)
         if labels is not None and not isinstance(labels, str):
             return list(labels)
     return None
+
+
+def _by_attribute(value: Any, names: tuple[str, ...], source: MessageField) -> FloatArray:
+    """Entries such as x, or linear.x of a twist."""
+    values = np.empty(len(names))
+    for number, name in enumerate(names):
+        try:
+            values[number] = attrgetter(name)(value)
+        except AttributeError as error:
+            raise UserError(f"topic {source.topic}: field '{source.field}' has no '{name}'") from error
+    return values
 
 
 def _by_label(
@@ -79,14 +107,25 @@ def _by_label(
 
 
 def _by_index(values: FloatArray, names: tuple[str, ...], source: MessageField) -> FloatArray:
-    indices = source.indices if source.indices is not None else tuple(range(len(names)))
-    if source.indices is None and len(values) != len(names):
+    if source.indices is None:
+        if len(values) != len(names):
+            raise UserError(
+                f"topic {source.topic}: '{source.field}' has {len(values)} entries, the robot file names "
+                f"{len(names)}: name all or give 'indices'"
+            )
+        return values
+    if max(source.indices) >= len(values):
         raise UserError(
-            f"topic {source.topic}: '{source.field}' has {len(values)} entries, the robot file names "
-            f"{len(names)}: name all or give 'indices'"
+            f"topic {source.topic}: '{source.field}' has {len(values)} entries, none at {max(source.indices)}"
         )
-    if max(indices) >= len(values):
+    return values[list(source.indices)]
+
+
+def _check_layout(message: Any, grid: HeightMap, source: MessageField) -> None:
+    """A map that says how it is laid out must be laid out row by row."""
+    sizes = [dimension.size for dimension in getattr(getattr(message, "layout", None), "dim", ())]
+    if sizes and sizes != [grid.rows, grid.columns]:
         raise UserError(
-            f"topic {source.topic}: '{source.field}' has {len(values)} entries, none at {max(indices)}"
+            f"topic {source.topic}: the map's layout is {' x '.join(map(str, sizes))}, the robot file's"
+            f" {grid.rows} rows x {grid.columns} columns"
         )
-    return values[list(indices)]

@@ -12,12 +12,20 @@ from adapt.robot.interface import Command
 from adapt.stream.decode import message_stamp, read_field
 from adapt.stream.tick import FloatArray
 
+PATH = "trajectory_msgs/msg/JointTrajectory"
+
+
+def is_path(command: Command) -> bool:
+    """Whether the command is a path given ahead, once; a set-point is repeated by whoever gives it."""
+    return command.type == PATH
+
 
 class Reference:
-    """The latest command: a path given ahead, or one set-point that holds."""
+    """The latest command: a path given ahead, or a set-point that holds until the next one."""
 
     def __init__(self, command: Command):
         self._command = command
+        self._is_path = is_path(command)
         self._stamps: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._values: FloatArray = np.zeros((0, len(command.names)))
 
@@ -32,7 +40,7 @@ class Reference:
         """
         start = message_stamp(message)
         start = receive_ns if start is None else start
-        if hasattr(message, "points"):
+        if self._is_path:
             stamps, values = self._path(message, start)
         else:
             stamps, values = np.array([start]), read_field(message, self._command)[None]
@@ -47,7 +55,7 @@ class Reference:
         self._values = np.concatenate([self._values[kept], values])
 
     def at(self, stamps_ns: npt.NDArray[np.int64]) -> FloatArray:
-        """The reference at some instants, linear between points and constant beyond the last.
+        """The reference at some instants: a path is linear between its points; the last value holds.
 
         Args:
             stamps_ns: shape (N,).
@@ -57,6 +65,9 @@ class Reference:
         """
         if len(self._stamps) == 0:
             return np.full((len(stamps_ns), len(self._command.names)), np.nan)
+        if not self._is_path:
+            newest = np.searchsorted(self._stamps, stamps_ns, side="right") - 1
+            return np.where(newest[:, None] < 0, np.nan, self._values[newest])
         origin = self._stamps[0]
         times = (stamps_ns - origin).astype(np.float64)
         known = (self._stamps - origin).astype(np.float64)

@@ -68,7 +68,7 @@ def test_the_stamp_of_today_keeps_its_last_nanosecond() -> None:
         (lambda m: m.layout.dim.clear(), "index"),
         (lambda m: m.data.pop(), "another length"),
         (lambda m: m.data.append(0.0), "another length"),
-        (lambda m: m.data.clear(), "another length"),
+        (lambda m: m.data.__delitem__(slice(None)), "another length"),
         (lambda m: setattr(m.layout.dim[0], "label", "number"), "index"),
         (lambda m: (setattr(m.layout.dim[0], "size", 0), m.data.pop(0)), "index"),
         (lambda m: (setattr(m.layout.dim[4], "size", 1), m.data.pop(6)), "valid"),
