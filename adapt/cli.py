@@ -7,7 +7,19 @@ from typing import Any
 
 import typer
 
-from adapt.commands import bags, bench, demo, doctor, incidents, ledger, models, pretrain, replay, up
+from adapt.commands import (
+    bags,
+    bench,
+    demo,
+    doctor,
+    import_simdist,
+    incidents,
+    ledger,
+    models,
+    pretrain,
+    replay,
+    up,
+)
 from adapt.errors import UserError
 
 WRONG_INPUT = 2
@@ -28,6 +40,7 @@ app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("replay")(replay.replay)
 app.command("pretrain")(pretrain.pretrain)
+app.command("import-simdist")(import_simdist.import_simdist)
 app.add_typer(bags.app, name="bags")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(models.app, name="models")

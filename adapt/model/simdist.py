@@ -7,7 +7,7 @@ Flax keeps a linear map as kernel (inputs, outputs), attention by head, convolut
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
 
 Arrays = dict[str, npt.NDArray[np.float32]]
+Weights = Iterator[tuple[str, Tensor]]
+Take = Callable[[str], Tensor]
+"""Gives an array by its published name, once."""
 EPSILON = 1e-8
 """SimDist scales by (x - mean) / (std + EPSILON)."""
 ACTION_SCALE = 0.25
@@ -112,6 +115,11 @@ def world_model_from(
             f"robot '{specification.name}': key 'rest' is missing in action.limits: a SimDist action is "
             "relative to it"
         )
+    maps = [key for key, channel in specification.channels.items() if channel.height_map is not None]
+    if len(maps) != 1:
+        raise UserError(
+            f"robot '{specification.name}': a SimDist model reads one height map, not {len(maps)}"
+        )
     model = WorldModel(specification, settings)
     unused = dict(arrays)
 
@@ -121,7 +129,10 @@ def world_model_from(
         return torch.from_numpy(unused.pop(name).copy())
 
     state = model.state_dict()
-    for name, value in (*_weights(settings, take), *_scaling(specification, torch.tensor(rest), take)):
+    for name, value in (
+        *_weights(settings, maps[0], take),
+        *_scaling(specification, torch.tensor(rest), take),
+    ):
         if name not in state or state[name].shape != value.shape:
             wanted = tuple(state[name].shape) if name in state else "nothing"
             raise UserError(
@@ -135,16 +146,13 @@ def world_model_from(
     return model.eval()
 
 
-Weights = Iterator[tuple[str, Tensor]]
-
-
-def _weights(settings: ModelSettings, take: Any) -> Weights:
+def _weights(settings: ModelSettings, height_map: str, take: Take) -> Weights:
     yield from _perceptron("vector_encoder", "encoder.proprio_obs_proj", 2, take)
     yield from _perceptron("join", "encoder.latent_mlp", 2, take)
     yield from _linear("action_token", "encoder.act_proj.output_layer", take)
     yield "time_code", take("encoder.temporal_enc")
     yield "kind_code", take("encoder.type_enc")
-    yield from _map_encoder("map_encoders.height_scan", len(settings.map_channels), take)
+    yield from _map_encoder(f"map_encoders.{height_map}", len(settings.map_channels), take)
     yield from _embedding("dynamics.transformer", "fut_acts_embed", take)
     yield from _decoder_layers("dynamics.transformer", "dynamics", settings.layers, take)
     # The published latents are the last normalisation itself.
@@ -163,7 +171,7 @@ def _weights(settings: ModelSettings, take: Any) -> Weights:
         yield from _linear(f"{name}_head.output", f"{name}_dec.output_layer", take)
 
 
-def _scaling(specification: RobotSpecification, rest: Tensor, take: Any) -> Weights:
+def _scaling(specification: RobotSpecification, rest: Tensor, take: Take) -> Weights:
     """Their joint angles are relative to the rest pose and their actions scaled; ours are plain angles."""
 
     def statistics(name: str) -> tuple[Tensor, Tensor]:
@@ -188,23 +196,23 @@ def _scaling(specification: RobotSpecification, rest: Tensor, take: Any) -> Weig
         yield f"scaling.{ours}_deviation", deviation
 
 
-def _linear(ours: str, theirs: str, take: Any) -> Weights:
+def _linear(ours: str, theirs: str, take: Take) -> Weights:
     yield f"{ours}.weight", take(f"{theirs}.kernel").T
     yield f"{ours}.bias", take(f"{theirs}.bias")
 
 
-def _perceptron(ours: str, theirs: str, hidden: int, take: Any) -> Weights:
+def _perceptron(ours: str, theirs: str, hidden: int, take: Take) -> Weights:
     for number in range(hidden):
         yield from _linear(f"{ours}.{2 * number}", f"{theirs}.layers.{number}", take)
     yield from _linear(f"{ours}.{2 * hidden}", f"{theirs}.output_layer", take)
 
 
-def _embedding(ours: str, theirs: str, take: Any) -> Weights:
+def _embedding(ours: str, theirs: str, take: Take) -> Weights:
     yield from _linear(f"{ours}.embed", f"{theirs}.enc.output_layer", take)
     yield f"{ours}.position", take(f"{theirs}.pos_emb")
 
 
-def _map_encoder(ours: str, convolutions: int, take: Any) -> Weights:
+def _map_encoder(ours: str, convolutions: int, take: Take) -> Weights:
     theirs = "encoder.hm_enc"
     for number in range(convolutions):
         last = number == convolutions - 1
@@ -216,7 +224,7 @@ def _map_encoder(ours: str, convolutions: int, take: Any) -> Weights:
     yield from _perceptron(f"{ours}.project", f"{theirs}.hm_proj", 2, take)
 
 
-def _decoder_layers(ours: str, theirs: str, layers: int, take: Any) -> Weights:
+def _decoder_layers(ours: str, theirs: str, layers: int, take: Take) -> Weights:
     for number in range(layers):
         own, other = f"{ours}.layers.{number}", f"{theirs}.layers.{number}"
         yield from _attention(f"{own}.self_attention", f"{other}.attention_1", take)
@@ -225,7 +233,7 @@ def _decoder_layers(ours: str, theirs: str, layers: int, take: Any) -> Weights:
         yield from _norms(own, other, 3, take)
 
 
-def _attention(ours: str, theirs: str, take: Any) -> Weights:
+def _attention(ours: str, theirs: str, take: Take) -> Weights:
     query, key, value = (take(f"{theirs}.{name}.kernel").flatten(1).T for name in ("query", "key", "value"))
     biases = [take(f"{theirs}.{name}.bias").flatten() for name in ("query", "key", "value")]
     yield f"{ours}.query.weight", query
@@ -236,7 +244,7 @@ def _attention(ours: str, theirs: str, take: Any) -> Weights:
     yield f"{ours}.output.bias", take(f"{theirs}.out.bias")
 
 
-def _norms(ours: str, theirs: str, count: int, take: Any) -> Weights:
+def _norms(ours: str, theirs: str, count: int, take: Take) -> Weights:
     for number in range(count):
         yield f"{ours}.norms.{number}.weight", take(f"{theirs}.layernorm_{number + 1}.scale")
         yield f"{ours}.norms.{number}.bias", take(f"{theirs}.layernorm_{number + 1}.bias")

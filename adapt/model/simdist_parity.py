@@ -37,7 +37,7 @@ def max_relative_error(path: Path, model: WorldModel, specification: RobotSpecif
         wanted = {name: recorded[f"y_{name}"] for name in OUTPUTS}
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except (ValueError, OSError, BadZipFile, KeyError, TypeError) as error:
+    except (ValueError, EOFError, OSError, BadZipFile, KeyError, TypeError) as error:
         raise UserError(f"{path}: no recorded inputs and outputs of a SimDist model: {error}") from error
     seen = _outputs(model, specification, given)
     return {
