@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -51,11 +53,13 @@ def run_jobs(workers: Workers, job: Job, numbers: Sequence[int]) -> Iterator[tup
                 failures[number] = error
     if failures:
         names = ", ".join(str(number) for number in sorted(failures))
-        error = failures[min(failures)]
+        first = failures[min(failures)]
+        cause = getattr(first, "cause", first)  # Ray wraps what a task raised
+        said = str(cause) if isinstance(cause, UserError) else f"{type(cause).__name__}: {cause}"
         raise UserError(
-            f"shard {names}: the worker failed: {type(error).__name__}: {error}; the shards made so far are "
-            "kept: once the cause is gone, run the same command again"
-        ) from error
+            f"shard {names}: its worker failed: {said}; the shards made so far are kept: once the cause is "
+            "gone, run the same command again"
+        ) from first
 
 
 class ProcessWorkers(AbstractContextManager["ProcessWorkers"]):
@@ -99,20 +103,47 @@ class RayWorkers(AbstractContextManager["RayWorkers"]):
         except ImportError as error:
             raise UserError("--ray: ray is not installed: pip install 'adapt[ray]'") from error
         self._ray: Any = ray
-        where = {"address": "local", "num_cpus": count} if address == "local" else {"address": address}
+        where: dict[str, Any]
+        if address == "local":
+            where = {"address": "local", "num_cpus": count}
+        else:
+            _check_reachable(address)
+            where = {"address": address}
         try:
-            ray.init(**where, include_dashboard=False, log_to_driver=False)
+            ray.init(**where, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UserError(f"--ray {address}: no Ray cluster answers there: {error}") from error
+        self._task = self._ray.remote(num_cpus=1)(_run)
         self.slots = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def submit(self, job: Job, number: int) -> Future[bytes]:
         """Begin a task of one CPU."""
-        future: Future[bytes] = self._ray.remote(num_cpus=1)(job).remote(number).future()
+        future: Future[bytes] = self._task.remote(job, number).future()
         return future
 
     def __exit__(self, *exception: object) -> None:
         self._ray.shutdown()
+
+
+def _run(job: Job, number: int) -> bytes:
+    return job(number)
+
+
+def _check_reachable(address: str) -> None:
+    """Knock at [ray://]host:port, since ray itself gives up only after minutes, and with the process.
+
+    Raises:
+        UserError: nobody opens.
+    """
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdigit():
+        raise UserError(f"--ray {address}: not an address: give 'local' or host:port")
+    try:
+        socket.create_connection((host, int(port)), timeout=10.0).close()
+    except OSError as error:
+        raise UserError(
+            f"--ray {address}: nothing answers there ({error}): start it with ray start"
+        ) from error
 
 
 def _become_worker() -> None:

@@ -1,0 +1,66 @@
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import pytest
+
+from adapt.errors import UserError
+from adapt.sim.workers import Job, ProcessWorkers, Workers, run_jobs
+
+
+class HereAndNow:
+    """Runs jobs in this process, `slots` at once in name only."""
+
+    def __init__(self, slots: int = 1) -> None:
+        self.slots = slots
+
+    def submit(self, job: Job, number: int) -> Future[bytes]:
+        future: Future[bytes] = Future()
+        try:
+            future.set_result(job(number))
+        except ValueError as error:
+            future.set_exception(error)
+        return future
+
+
+def name_of(number: int) -> bytes:
+    return f"{number}".encode()
+
+
+def three_raises(number: int) -> bytes:
+    if number == 3:
+        raise ValueError("three is odd")
+    return name_of(number)
+
+
+def three_dies(number: int) -> bytes:
+    if number == 3:
+        os._exit(1)
+    return name_of(number)
+
+
+def check(workers: Workers) -> None:
+    assert dict(run_jobs(workers, name_of, range(5))) == {number: name_of(number) for number in range(5)}
+    made: dict[int, bytes] = {}
+    with pytest.raises(UserError, match=r"shard 3: .*ValueError: three is odd"):
+        made.update(run_and_keep(workers, three_raises, made))
+    # What came before is kept, and so is what was under way beside the failure.
+    assert {0, 1, 2} <= set(made) and 3 not in made and 9 not in made
+
+
+def run_and_keep(workers: Workers, job: Job, made: dict[int, bytes]) -> Iterator[tuple[int, bytes]]:
+    for number, content in run_jobs(workers, job, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]):
+        made[number] = content
+        yield number, content
+
+
+def test_jobs_run_in_this_process() -> None:
+    check(HereAndNow())
+
+
+def test_processes_do_the_jobs_and_a_death_names_its_shard() -> None:
+    with ProcessWorkers(2) as workers:
+        assert workers.slots == 2
+        check(workers)
+    with ProcessWorkers(2) as workers, pytest.raises(UserError, match="shard 3: its worker failed"):
+        list(run_jobs(workers, three_dies, [0, 3, 4]))
