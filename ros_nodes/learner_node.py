@@ -89,6 +89,9 @@ class LearnerNode(Node):
         store = Path(given["store"])
         try:
             self._registry = Registry(store, specification, self._now)
+            if self._registry.current() is None:
+                # As a file, so that its card keeps what pretraining wrote.
+                self._registry.adopt(checkpoint)
             self._ledger = Ledger(store / "ledger.sqlite", specification, self._now, given["seed"])
             self._learner = Learner(
                 specification,

@@ -183,6 +183,7 @@ def verify(
     from adapt.registry.verification import checkpoint_problems, registry_problems, versions_in
 
     elsewhere = {version for path in parents or () for version in versions_in(path)}
+    specification: RobotSpecification | None
     notes = []
     if checkpoint is not None:
         card = load_card(checkpoint)
@@ -195,8 +196,9 @@ def verify(
     else:
         with _registry(store) as registry:
             cards = registry.cards()
-            named = next(iter(cards.values())).robot if cards else ""
-            problems = registry_problems(registry, _robot(robot, named), elsewhere)
+            named = [card.robot for card in cards.values()]
+            specification = _robot(robot, named[0]) if named or robot else None
+            problems = registry_problems(registry, specification, elsewhere)
     console = output.console()
     for version, found in problems.items():
         console.print(f"{'✗' if found else '✓'} {version}", style="red" if found else "green")
@@ -248,7 +250,12 @@ def _registry(store: Path) -> Iterator[Registry]:
 def _robot(given: str | None, named: str) -> RobotSpecification:
     from adapt.robot.load import load_robot
 
-    return load_robot(given or named)
+    try:
+        return load_robot(given or named)
+    except UserError as error:
+        if given:
+            raise
+        raise UserError(f"{error}; the card is of robot '{named}': give its file with --robot") from error
 
 
 def _about(card: Card, standing: Standing) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def replay_data(
             for each in learned.events
             if each.event.kind in {"candidate_made", "gate_decision", "admitted", "rejected"}
         ]
+        data["versions"] = {"before": version, "admitted": learned.status["incumbent"]}
         data["learning"] = {
             "ticks": learned.ticks,
             "minutes": learned.ticks / specification.rate_hz / 60,

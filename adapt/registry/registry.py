@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt.errors import UserError
-from adapt.files import sync_folder
+from adapt.files import replacing, sync_folder
 from adapt.model.checkpoint import Card, load_card, load_checkpoint, load_weights, save_checkpoint
 from adapt.model.world_model import WorldModel
 from adapt.registry.dependents import Dependent
@@ -55,21 +55,24 @@ class Registry:
             UserError: a weight is not finite.
             OSError: the disk is full or fails.
         """
-        for left_by_a_kill in self._versions.glob(".adding-*"):
-            shutil.rmtree(left_by_a_kill)
-        temporary = Path(tempfile.mkdtemp(prefix=".adding-", dir=self._versions))
-        try:
-            card = save_checkpoint(
-                temporary / "model.safetensors", model, self._specification, parent, lineage
-            )
-            target = self._versions / card.version
-            if target.exists():
-                return self.card(card.version)
-            temporary.rename(target)
-            sync_folder(self._versions)
+        return self._keep(lambda path: save_checkpoint(path, model, self._specification, parent, lineage))
+
+    def adopt(self, checkpoint: Path) -> Card:
+        """Keep a copy of a checkpoint that lies elsewhere, with its card as it is.
+
+        Raises:
+            UserError: see `load_checkpoint`.
+            OSError: the disk is full or fails.
+        """
+        card = load_checkpoint(checkpoint, self._specification)[1]
+
+        def copy(path: Path) -> Card:
+            for suffix in (path.suffix, ".json"):
+                with replacing(path.with_suffix(suffix)) as temporary:
+                    shutil.copyfile(checkpoint.with_suffix(suffix), temporary)
             return card
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+
+        return self._keep(copy)
 
     def load(self, version: str) -> tuple[WorldModel, Card]:
         """The model of a version, in evaluation mode.
@@ -214,6 +217,22 @@ class Registry:
     def close(self) -> None:
         """Close the log of decisions."""
         self._log.close()
+
+    def _keep(self, write: Callable[[Path], Card]) -> Card:
+        """Let a checkpoint be written beside the versions, then give it its name among them."""
+        for left_by_a_kill in self._versions.glob(".adding-*"):
+            shutil.rmtree(left_by_a_kill)
+        temporary = Path(tempfile.mkdtemp(prefix=".adding-", dir=self._versions))
+        try:
+            card = write(temporary / "model.safetensors")
+            target = self._versions / card.version
+            if target.exists():
+                return self.card(card.version)
+            temporary.rename(target)
+            sync_folder(self._versions)
+            return card
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
     @property
     def _specification(self) -> RobotSpecification:

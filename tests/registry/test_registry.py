@@ -1,19 +1,17 @@
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 import torch
+from versions import ROBOT, model_of
 
 from adapt.errors import UserError
-from adapt.model.settings import ModelSettings
-from adapt.model.world_model import WorldModel
-from adapt.registry.registry import Registry
-from adapt.robot.load import load_robot
-
-ROBOT = load_robot("so101")
-TINY = ModelSettings(latent=16, encoder_hidden=8, layers=1, heads=2, feed_forward=8, linear_rank=4)
-
-
-def model_of(seed: int) -> WorldModel:
-    torch.manual_seed(seed)
-    return WorldModel(ROBOT, TINY)
+from adapt.model.checkpoint import load_card, load_weights, save_checkpoint
+from adapt.registry.registry import DECISIONS, Registry, registry_of
 
 
 @pytest.fixture
@@ -98,3 +96,145 @@ def test_two_processes_may_decide(registry, tmp_path):
     assert registry.current() == first
     registry.admit(second, {}, "again")
     assert person.current() == second
+
+
+def test_a_checkpoint_is_adopted_with_its_card_as_it_is(registry, tmp_path):
+    shipped = tmp_path / "elsewhere/so101.safetensors"
+    card = save_checkpoint(shipped, model_of(0), ROBOT, "ancestor", {"seed": 3, "simulator": "mujoco"})
+    shipped.with_suffix(".json").write_text(card.model_copy(update={"code_version": "0.0"}).model_dump_json())
+    assert registry.adopt(shipped) == load_card(shipped) == registry.card(card.version)
+    assert registry.add(model_of(0), None, {}) == load_card(shipped), "the learner finds it there"
+    shipped.write_bytes(b"")
+    with pytest.raises(UserError, match=r"elsewhere/so101\.safetensors: not a whole"):
+        registry.adopt(shipped)
+    assert registry.versions() == [card.version]
+
+
+def test_a_rollback_to_damaged_weights_is_refused_and_changes_nothing(registry):
+    first, second = admitted(registry, range(2))
+    path = registry.path(first)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(UserError, match=first):
+        registry.rollback("it wobbles")
+    assert registry.current() == second
+    path.write_bytes(whole)
+    assert registry.rollback("it wobbles") == first
+
+
+def test_a_name_never_leads_out_of_the_registry(registry, tmp_path):
+    save_checkpoint(tmp_path / "outside/model.safetensors", model_of(0), ROBOT)
+    for name in ("../outside", str(tmp_path / "outside"), "", "."):
+        with pytest.raises(UserError, match="no version"):
+            registry.load(name)
+
+
+def test_what_was_made_with_a_version_is_stale_once_it_is_replaced(registry):
+    first, second = admitted(registry, range(2))
+    registry.depend("settings", "planner.yaml", first, {"samples": 64})
+    registry.depend("evaluation", "bench", second, {})
+    candidate = registry.add(model_of(2), second, {}).version
+
+    def stale() -> dict[str, str]:
+        return {each.name: each.stale for each in registry.dependents()}
+
+    assert stale() == {
+        "planner.yaml": f"replaced by {second}",
+        "bench": "",
+        second: "",
+        candidate: "",
+    }
+    assert [each.name for each in registry.dependents(candidate)] == []
+    registry.rollback("it wobbles")
+    assert stale() == {
+        "planner.yaml": "",
+        "bench": "rolled back",
+        second: "rolled back",
+        candidate: f"parent {second} was rolled back",
+    }
+    registry.depend("settings", "planner.yaml", second, {"samples": 32})
+    (settings,) = (each for each in registry.dependents() if each.kind == "settings")
+    assert (settings.version, settings.detail, settings.stale) == (second, {"samples": 32}, "rolled back")
+    with pytest.raises(UserError, match="no version 'nonsense'"):
+        registry.depend("settings", "planner.yaml", "nonsense", {})
+    with pytest.raises(UserError, match="no version 'nonsense'"):
+        registry.dependents("nonsense")
+
+
+def test_a_damaged_card_hides_no_other_version(registry, caplog):
+    first, second = admitted(registry, range(2))
+    registry.path(second).with_suffix(".json").write_text("{")
+    assert list(registry.cards()) == [first]
+    assert f"{second}/model.json: not a checkpoint card" in caplog.text
+    assert registry.standings()[second].kind == "drives"
+    assert registry.rollback("its card is damaged") == first
+
+
+def test_a_checkpoint_knows_the_registry_that_it_lies_in(registry, tmp_path):
+    version = registry.add(model_of(0), None, {}).version
+    found = registry_of(registry.path(version), lambda: 9)
+    assert found is not None
+    found.depend("evaluation", "bench", version, {})
+    assert [each.name for each in registry.dependents(version)] == ["bench"]
+    found.close()
+    alone = tmp_path / "alone.safetensors"
+    save_checkpoint(alone, model_of(0), ROBOT)
+    assert registry_of(alone, lambda: 9) is None
+
+
+WRITER = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import torch
+from versions import ROBOT, model_of
+from adapt.registry.registry import Registry
+registry = Registry(Path(sys.argv[1]), ROBOT, lambda: 5)
+parent, number = None, 0
+while True:
+    version = registry.add(model_of(number), parent, {"segments": [number]}).version
+    registry.depend("settings", "planner.yaml", version, {"number": number, "filling": "x" * 100_000})
+    registry.admit(version, {}, str(number))
+    parent, number = version, number + 1
+    print(version, flush=True)
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 6])
+def test_a_kill_leaves_everything_whole(tmp_path, lines):
+    """The process is killed at whatever instant it reaches after it wrote a few versions."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+    ) as process:
+        assert process.stdout is not None
+        told = [process.stdout.readline().strip() for _ in range(lines)]
+        process.send_signal(signal.SIGKILL)
+    registry = Registry(tmp_path, ROBOT, lambda: 6)
+    versions = registry.versions()
+    assert set(told) <= set(versions)
+    for version in versions:
+        assert load_weights(registry.path(version))[1].version == version
+    assert set(told) <= {decision.version for decision in registry.decisions()} <= set(versions)
+    (settings,) = (each for each in registry.dependents() if each.kind == "settings")
+    assert registry.card(settings.version).lineage["segments"] == [settings.detail["number"]]
+    assert len(settings.detail["filling"]) == 100_000
+    registry.add(model_of(1000), None, {})
+    assert not list((tmp_path / "versions").glob(".*")), "what the kill left behind is swept away"
+
+
+def test_rollbacks_at_the_same_time_are_each_of_another_version(registry, tmp_path):
+    names = admitted(registry, range(6))
+    registries = [Registry(tmp_path, None, lambda: 6) for _ in range(4)]
+    with ThreadPoolExecutor(len(registries)) as pool:
+        returned = list(pool.map(lambda each: each.rollback("all at once"), registries))
+    assert sorted(returned) == sorted(names[1:5])
+    assert registry.current() == names[1]
+
+
+def test_a_log_that_is_no_database_is_named(tmp_path):
+    (tmp_path / DECISIONS).write_text("not a database, but long enough to be looked at" * 10)
+    with pytest.raises(UserError, match=r"decisions\.sqlite: not readable"):
+        Registry(tmp_path, ROBOT, lambda: 5)
