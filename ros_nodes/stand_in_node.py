@@ -19,8 +19,8 @@ from std_msgs.msg import String
 from adapt.errors import UserError
 from adapt.robot.interface import Channel
 from adapt.robot.specification import RobotSpecification
-from adapt.sim.scenario import load_scenario
-from adapt.sim.stand_in import StandIn
+from adapt.sim.arm_stand_in import SPEEDS
+from adapt.sim.stand_in import make_stand_in
 from adapt.stream.tick import FloatArray
 from ros_nodes.base import RELIABLE, EventPublisher, declare_parameters, robot_of, run, to_stamp
 
@@ -65,9 +65,9 @@ class StandInNode(Node):
         self._beat_ns = round(1e9 / rate_hz / self._beats)
         self._start_ns = SIMULATED_START_NS if self._own_clock else int(self.get_clock().now().nanoseconds)
         self._began_ns = time.monotonic_ns()
-        self._stand_in = StandIn(
+        self._stand_in = make_stand_in(
             self._robot,
-            load_scenario(self._robot, _scenario(parameters, self._robot)),
+            _scenario(parameters, self._robot),
             parameters["seed"],
             self._start_ns,
             _pose(parameters["pose"], self._robot),
@@ -128,12 +128,13 @@ class StandInNode(Node):
     def _step(self, to_ns: int, *, measure: bool) -> None:
         with self._lock:
             self._stand_in.advance(to_ns)
-            measurement = self._stand_in.measure() if measure else None
+            measurement = self._stand_in.measure() if measure else {}
         if self._times is not None:
             self._times.publish(Clock(clock=to_stamp(to_ns)))
-        if measurement is None:
+        if not measurement:
             return
-        stamp_ns, position, velocity = measurement
+        assert self._robot.action.targets is not None
+        (stamp_ns, position), (_, velocity) = measurement[self._robot.action.targets], measurement[SPEEDS]
         message = JointState(
             name=list(self._robot.action.entries), position=position.tolist(), velocity=velocity.tolist()
         )

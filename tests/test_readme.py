@@ -20,8 +20,8 @@ from adapt.learning.ledger import Ledger
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
 from adapt.registry.registry import Registry
 from adapt.robot.load import load_robot
+from adapt.sim.arm_stand_in import ArmStandIn
 from adapt.sim.scenario import load_scenario
-from adapt.sim.stand_in import StandIn
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
@@ -65,7 +65,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _log(seconds: float) -> dict[str, np.ndarray]:
     """What a real arm's log looks like: commands and positions at 50 Hz."""
     robot = load_robot("so101")
-    arm = StandIn(robot, load_scenario(robot, "real_arm"), seed=0)
+    arm = ArmStandIn(robot, load_scenario(robot, "real_arm"), seed=0)
     sent, seen, stamps = [], [], []
     for number in range(round(seconds * 50)):
         stamp = number * 20_000_000

@@ -129,7 +129,7 @@ class Policy:
         elif source.clearance is not None:
             values = fleet.clearance(source.clearance)
         elif source.condition is not None:
-            values = np.array([[getattr(each, source.condition) or 0.0] for each in fleet.conditions])
+            values = np.array([[getattr(each.conditions, source.condition) or 0.0] for each in fleet.robots])
         else:
             values = np.full((count, 1), source.constant)
         values = np.tile(values - source.offset, (1, source.repeat))

@@ -11,6 +11,7 @@ import numpy as np
 from adapt.errors import UserError
 from adapt.robot.interface import Channel
 from adapt.robot.specification import RobotSpecification
+from adapt.sim.simulated_robot import SimulatedRobot
 from adapt.sim.terrain import HeightScan, Planes
 from adapt.stream.tick import FloatArray
 
@@ -25,14 +26,15 @@ class Sensing:
     like the channel, with a value per entry, or one sensor per entry named channel/entry.
     """
 
-    def __init__(self, spec: RobotSpecification, models: Sequence[Any]) -> None:
-        """Find the sources, for robots that differ in their numbers only.
+    def __init__(self, spec: RobotSpecification, robots: Sequence[SimulatedRobot]) -> None:
+        """Find the sources, for E robots of one kind.
 
         Raises:
             UserError: the model has no joint or sensor for an entry.
         """
         self._spec = spec
-        model = models[0]
+        self._robots = robots
+        model = robots[0].model
         self._position: list[tuple[int, int]] = []
         self._velocity: list[tuple[int, int]] = []
         self._sensor: list[tuple[int, int]] = []
@@ -43,10 +45,8 @@ class Sensing:
                     self._place(model, key, channel, name, start + offset, offset)
             start += len(channel.names)
         self._gravity = [key for key, each in spec.channels.items() if each.transform == "projected_gravity"]
-        gravity = np.stack([each.opt.gravity for each in models])
-        self._down = gravity / np.linalg.norm(gravity, axis=1, keepdims=True) if self._gravity else gravity
         maps = {key: each.height_map for key, each in spec.channels.items() if each.height_map}
-        planes = Planes(models) if maps else None
+        planes = Planes([robot.model for robot in robots]) if maps else None
         self._scans = {key: HeightScan(each, planes) for key, each in maps.items() if planes is not None}
         self._noise = np.concatenate([[each.noise] * len(each.names) for each in spec.channels.values()])
         self._resolution = np.concatenate(
@@ -77,8 +77,9 @@ class Sensing:
                 f" {len(channel.names)} values, or one named '{key}/{name}'"
             )
 
-    def read(self, datas: Sequence[Any], ticks: int) -> FloatArray:
-        """Noise-free observations of the robots' states `datas`, `ticks` after the start. Shape (E, O)."""
+    def read(self) -> FloatArray:
+        """Noise-free observations of the robots as they are now, shape (E, O)."""
+        datas = [robot.data for robot in self._robots]
         values = np.empty((len(datas), self._spec.observation_size))
         for places, field in (
             (self._position, "qpos"),
@@ -91,21 +92,23 @@ class Sensing:
         if self._gravity or self._scans:
             rotation = np.stack([data.xmat[1] for data in datas]).reshape(-1, 3, 3)
             position = np.stack([data.xpos[1] for data in datas])
+            gravity = np.stack([robot.model.opt.gravity for robot in self._robots])
+            down = gravity / np.linalg.norm(gravity, axis=1, keepdims=True)
             for key in self._gravity:
-                values[:, self._spec.channel_slice(key)] = np.einsum("eji,ej->ei", rotation, self._down)
+                values[:, self._spec.channel_slice(key)] = np.einsum("eji,ej->ei", rotation, down)
             for key, scan in self._scans.items():
                 values[:, self._spec.channel_slice(key)] = scan(position, rotation)
         period_s = self._spec.clock_period_s
         if period_s is not None:
-            phase = 2 * np.pi * ticks * self._spec.period_s / period_s
-            values[:, -2:] = np.cos(phase), np.sin(phase)
+            phase = 2 * np.pi * np.array([data.time for data in datas]) / period_s
+            values[:, -2:] = np.stack([np.cos(phase), np.sin(phase)], axis=1)
         return values
 
-    def blur(self, values: FloatArray, generator: np.random.Generator) -> FloatArray:
-        """Add the channels' noise to observations (..., O) and round them to the channels' steps."""
+    def blur(self, values: FloatArray, generator: np.random.Generator, scale: float = 1.0) -> FloatArray:
+        """Add `scale` times the channels' noise to observations (..., O); round to the channels' steps."""
         size = len(self._noise)
         noisy = np.array(values)
-        noisy[..., :size] += generator.normal(size=(*values.shape[:-1], size)) * self._noise
+        noisy[..., :size] += generator.normal(size=(*values.shape[:-1], size)) * self._noise * scale
         stepped = self._resolution > 0
         steps = self._resolution[stepped]
         noisy[..., :size][..., stepped] = np.round(noisy[..., :size][..., stepped] / steps) * steps

@@ -16,10 +16,10 @@ from adapt.model.world_model import WorldModel
 from adapt.planning.pilot import Controller, Pilot
 from adapt.planning.settings import PlannerSettings
 from adapt.robot.load import load_robot
+from adapt.sim.arm_stand_in import ArmStandIn
 from adapt.sim.closed_loop import drive
 from adapt.sim.reference import ReferencePath
 from adapt.sim.scenario import Scenario, load_scenario
-from adapt.sim.stand_in import StandIn
 from adapt.stream.tick import Tick
 from adapt.stream.tick_message import tick_data
 
@@ -32,9 +32,9 @@ def episode(controller: Controller, scenario: Scenario | None = None, seed: int 
     torch.manual_seed(0)
     model = WorldModel(ARM, ModelSettings(latent=16, encoder_hidden=16, layers=1, feed_forward=16)).eval()
     pilot = Pilot(ARM, model, PlannerSettings(samples=8, iterations=1), seed, controller)
-    stand_in = StandIn(ARM, scenario or load_scenario(ARM, "ideal"), seed, pose=POSE)
+    stand_in = ArmStandIn(ARM, scenario or load_scenario(ARM, "ideal"), seed, pose=POSE)
     path = ReferencePath(ARM, POSE, 3.0, np.random.default_rng(seed))
-    return list(drive(ARM, stand_in, pilot, path, TICKS, first_index=100))
+    return list(drive(ARM, stand_in, pilot, path.position, TICKS, first_index=100))
 
 
 def test_ticks_are_those_of_the_live_nodes() -> None:

@@ -5,12 +5,12 @@ import pytest
 
 from adapt.errors import UserError
 from adapt.robot.load import load_robot
+from adapt.sim.arm_stand_in import ArmStandIn
 from adapt.sim.excitation import excite
 from adapt.sim.fit import fit
 from adapt.sim.following import follow, following_error, held_out
 from adapt.sim.logs import ArmLog, read_logs
 from adapt.sim.scenario import Scenario, load_scenario
-from adapt.sim.stand_in import StandIn
 
 SPEC = load_robot("so101")
 POSE = np.array([0.0, 0.2, 0.5, 0.0, 0.0, 0.5])
@@ -18,15 +18,13 @@ REAL_LOGS = Path(__file__).parents[3] / "shared" / "data" / "so101" / "motions"
 
 
 def log_of(scenario: Scenario, seconds: float, seed: int) -> ArmLog:
-    robot = StandIn(SPEC, scenario.model_copy(update={"encoder_step": 0.0}), 0, pose=POSE)
+    robot = ArmStandIn(SPEC, scenario.model_copy(update={"encoder_step": 0.0}), 0, pose=POSE)
     times = np.arange(round(seconds * 50)) * 0.02
     commands = POSE + np.clip(excite(times, 6, np.random.default_rng(seed)), -0.3, 0.3) * (times > 0)[:, None]
     positions = []
     for time, command in zip(times, commands, strict=True):
         robot.advance(round(time * 1e9))
-        message = robot.measure()
-        assert message is not None
-        positions.append(message[1])
+        positions.append(robot.measure()["joint_position"][1])
         robot.command(robot.now_ns, command)
     return ArmLog("made", times, commands, np.array(positions))
 

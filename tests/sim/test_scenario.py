@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from adapt.errors import UserError
 from adapt.robot.load import configuration_folders, load_robot
+from adapt.sim.arm_stand_in import ArmStandIn
 from adapt.sim.scenario import PER_JOINT, Scenario, load_scenario
-from adapt.sim.stand_in import StandIn
 
 SPEC = load_robot("so101")
 NAMES = sorted(path.stem for path in (configuration_folders()[0] / "scenarios" / "so101").glob("*.yaml"))
@@ -22,7 +22,7 @@ def test_every_scenario_that_comes_with_the_project_loads(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_scenario_keeps_the_arm_near_what_it_is_told(name: str) -> None:
-    robot = StandIn(SPEC, load_scenario(SPEC, name), 0)
+    robot = ArmStandIn(SPEC, load_scenario(SPEC, name), 0)
     asked = np.zeros(6)
     for index in range(100):
         asked = 0.3 * np.sin(index * 0.05) * np.ones(6) + np.array([0, 0, 0, 0, 0, 0.5])

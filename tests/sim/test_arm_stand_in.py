@@ -5,19 +5,19 @@ import pytest
 
 from adapt.errors import UserError
 from adapt.robot.load import load_robot
+from adapt.sim.arm_stand_in import SPEEDS, ArmStandIn
 from adapt.sim.scenario import Event, Scenario, load_scenario
-from adapt.sim.stand_in import StandIn
 
 SPEC = load_robot("so101")
 POSE = np.array([0.0, 0.2, 0.5, 0.0, 0.0, 0.5])
 PERIOD_NS = 20_000_000
 
 
-def stand_in(seed: int = 0, pose: np.ndarray = POSE, **effects: Any) -> StandIn:
-    return StandIn(SPEC, Scenario(**effects), seed, pose=pose)
+def stand_in(seed: int = 0, pose: np.ndarray = POSE, **effects: Any) -> ArmStandIn:
+    return ArmStandIn(SPEC, Scenario(**effects), seed, pose=pose)
 
 
-def drive(robot: StandIn, commands: np.ndarray) -> np.ndarray:
+def drive(robot: ArmStandIn, commands: np.ndarray) -> np.ndarray:
     """True positions at the end of each period; starts where the robot's time is."""
     rows = []
     for command in commands:
@@ -34,13 +34,13 @@ def stirred(count: int) -> np.ndarray:
 def test_the_same_seed_gives_the_same_robot_bit_for_bit() -> None:
     runs = []
     for seed in (7, 7, 8):
-        robot = StandIn(SPEC, load_scenario(SPEC, "real_arm"), seed, pose=POSE)
+        robot = ArmStandIn(SPEC, load_scenario(SPEC, "real_arm"), seed, pose=POSE)
         measured = []
         for command in stirred(60):
             robot.command(robot.now_ns, command)
             robot.advance(robot.now_ns + PERIOD_NS)
             message = robot.measure()
-            measured.append(np.full(6, np.nan) if message is None else message[1])
+            measured.append(message["joint_position"][1] if message else np.full(6, np.nan))
         runs.append(np.array(measured))
     np.testing.assert_array_equal(runs[0], runs[1])
     assert not np.array_equal(runs[0], runs[2])
@@ -50,8 +50,8 @@ def test_measurements_are_whole_encoder_steps() -> None:
     robot = stand_in(encoder_step=0.00153, sensor_noise=0.001)
     drive(robot, stirred(20))
     message = robot.measure()
-    assert message is not None
-    stamp, position, velocity = message
+    stamp, position = message["joint_position"]
+    velocity = message[SPEEDS][1]
     assert stamp == robot.now_ns
     steps = position / 0.00153
     np.testing.assert_allclose(steps, np.round(steps), atol=1e-6)
@@ -85,7 +85,7 @@ def test_commands_keep_their_order_under_jitter() -> None:
 @pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
 def test_messages_are_lost_at_the_stated_rate(rate: float) -> None:
     robot = stand_in(lost_measurements=rate)
-    lost = np.mean([robot.measure() is None for _ in range(2000)])
+    lost = np.mean([not robot.measure() for _ in range(2000)])
     assert abs(lost - rate) < 0.04
 
 
@@ -140,7 +140,7 @@ def test_a_command_that_is_not_finite_is_refused() -> None:
         robot.command(0, np.zeros(5))
 
 
-def lag(robot: StandIn) -> float:
+def lag(robot: ArmStandIn) -> float:
     """RMS distance from what was asked for, after the first quarter, rad."""
     asked = stirred(150)
     return float(np.sqrt(np.mean((drive(robot, asked) - asked)[40:] ** 2)))
@@ -178,7 +178,6 @@ def test_backlash_hides_the_links_place_from_the_encoder() -> None:
     worst = 0.0
     for command in stirred(100):
         drive(robot, command[None])
-        message = robot.measure()
-        assert message is not None
-        worst = max(worst, float(np.abs(message[1] - robot.true_position).max()))
+        position = robot.measure()["joint_position"][1]
+        worst = max(worst, float(np.abs(position - robot.true_position).max()))
     assert 0.015 < worst <= 0.02 + 1e-9
