@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -16,16 +17,16 @@ CURVE_BARS = 24
 
 def facts_tables(title: str, facts: Mapping[str, Any]) -> list[Table]:
     """Plain facts in one table, then a table for each part of its own: ranges, settings, curves."""
-    plain = output.table(title, "", "")
+    plain = output.table(escape(title), "", "")
     plain.show_header = False
     tables = []
     for key, value in facts.items():
         if isinstance(value, Mapping) and value:
-            tables.append(_mapping_table(_words(key), value))
+            tables.append(_mapping_table(escape(_words(key)), value))
         elif _is_curve(value):
-            tables.append(_curve_table(_words(key), value))
+            tables.append(_curve_table(escape(_words(key)), value))
         else:
-            plain.add_row(_words(key), Text(said(value)))
+            plain.add_row(Text(_words(key)), Text(said(value)))
     return [plain, *tables] if plain.row_count else tables
 
 
@@ -61,11 +62,11 @@ def _mapping_table(title: str, values: Mapping[str, Any]) -> Table:
         table = output.table(title, "parameter", ">from", ">to")
         for key, value in flat:
             ends = [said(end) for end in value] if _is_range(value) else [said(value)]
-            table.add_row(key, *ends)
+            table.add_row(Text(key), *map(Text, ends))
         return table
     table = output.table(title, "setting", ">value")
     for key, value in flat:
-        table.add_row(key, Text(said(value)))
+        table.add_row(Text(key), Text(said(value)))
     return table
 
 
@@ -76,14 +77,14 @@ def _curve_table(title: str, points: Sequence[Mapping[str, float]]) -> Table:
     table = output.table(
         f"{title}, {len(points)} points",
         "quantity",
-        f">{_words(along)} {first}",
-        f">{_words(along)} {last}",
+        f">{escape(_words(along))} {first}",
+        f">{escape(_words(along))} {last}",
         ">least",
         "",
     )
     for name in quantities:
         values = [float(point[name]) for point in points]
-        table.add_row(_words(name), *map(said, (values[0], values[-1], min(values))), sparkline(values))
+        table.add_row(Text(_words(name)), *map(said, (values[0], values[-1], min(values))), sparkline(values))
     return table
 
 

@@ -38,7 +38,7 @@ def list_(store: output.Store = output.DEFAULT_STORE, json: output.Json = False)
         standing, segments = standings[version], trained_on(cards[version])
         mark, style, word = WORDS[standing.kind]
         table.add_row(
-            f"{mark} {version}",
+            Text(f"{mark} {version}"),
             "" if segments is None else str(segments),
             word,
             "" if standing.since_ns is None else output.moment(standing.since_ns),
@@ -86,7 +86,7 @@ def show(
     console = output.console()
     console.print(f"{version}: {standing_text(standing)}", style="bold")
     console.print(f"robot {card.robot}, schema {card.schema_hash}, code {card.code_version}", markup=False)
-    console.print(f"lineage: {' < '.join(ancestors)}", soft_wrap=True)
+    console.print(f"lineage: {' < '.join(ancestors)}", soft_wrap=True, markup=False)
     if why_text(standing):
         console.print(f"why: {why_text(standing)}", soft_wrap=True, markup=False)
     for table in facts_tables("how it was made", card.lineage):

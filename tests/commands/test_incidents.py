@@ -5,10 +5,10 @@ from adapt.bags.topic import describe_topic
 from adapt.bags.trigger import Capture, Trigger
 
 
-def write_one(store) -> str:
+def write_one(store, versions=("abc",)) -> str:
     trigger = Trigger(kind="tracking error", severity="error", stamp_ns=START_NS, detail={"joint": "gripper"})
     capture = Capture((trigger,), START_NS - 10**9, START_NS + 10**9)
-    card = make_card(capture, ROBOT, versions=("abc",))
+    card = make_card(capture, ROBOT, versions=versions)
     return write_incident(store, card, [describe_topic("/joint_states", JOINT_STATE)], []).card.id
 
 

@@ -13,6 +13,7 @@ from adapt.model.checkpoint import (
     content_hash,
     load_card,
     load_checkpoint,
+    load_weights,
     save_checkpoint,
     shipped_checkpoint,
 )
@@ -99,7 +100,10 @@ def test_a_weight_that_is_not_finite_is_refused(saved: Path) -> None:
     save_file(state, saved)
     card = json.loads(saved.with_suffix(".json").read_text())
     saved.with_suffix(".json").write_text(json.dumps(card | {"version": content_hash(state)}))
-    assert f"{saved}: weight 'time_code' is not finite" in refusal(saved)
+    places = state["time_code"].numel()
+    assert f"{saved}: weight 'time_code' is not finite in {places} of {places} places" in refusal(saved)
+    saved.with_suffix(".json").write_text(json.dumps(card))
+    assert "weight 'time_code' is not finite" in refusal(saved), "which says more than that it was altered"
 
 
 def test_a_model_that_is_not_finite_overwrites_nothing(saved: Path) -> None:
@@ -122,10 +126,61 @@ def test_the_checkpoint_of_another_robot_is_refused(saved: Path) -> None:
     assert all(part in told for part in (str(saved), "'so101'", "'slow_arm'", slower.schema_hash))
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "no json", '{"version": 3}'])
-def test_a_card_that_is_none_is_refused(saved: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "not JSON"),
+        ("no json", "not JSON"),
+        ('{"version": ', "not JSON"),
+        ("[]", "valid dictionary"),
+        ("{}", "key 'version' is missing: add it"),
+        ('{"version": 3}', "key 'version': Input should be a valid string"),
+    ],
+)
+def test_a_card_that_is_none_is_refused(saved: Path, content: str, told: str) -> None:
     saved.with_suffix(".json").write_text(content)
-    assert f"{saved.with_suffix('.json')}: not a checkpoint card" in refusal(saved)
+    said = refusal(saved)
+    assert f"{saved.with_suffix('.json')}: not a checkpoint card" in said and told in said
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (("parnet",), "a", "unknown key 'parnet': remove it"),
+        (("settings", "latent"), "wide", "key 'settings.latent': Input should be a valid integer"),
+        (("settings", "layrs"), 2, "unknown key 'settings.layrs'"),
+        (("schema_hash",), None, "key 'schema_hash': Input should be a valid string"),
+        (("lineage",), "none", "key 'lineage': Input should be a valid dictionary"),
+        (("lineage", "last_loss"), float("nan"), "NaN where a number was expected"),
+        (("lineage", "last_loss"), float("inf"), "Infinity where a number was expected"),
+    ],
+)
+def test_a_wrong_key_of_a_card_is_named_with_what_was_expected(
+    saved: Path, place: tuple[str, ...], value: object, told: str
+) -> None:
+    card = json.loads(saved.with_suffix(".json").read_text())
+    inside = card
+    for key in place[:-1]:
+        inside = inside[key]
+    inside[place[-1]] = value
+    saved.with_suffix(".json").write_text(json.dumps(card))
+    assert f"{saved.with_suffix('.json')}: not a checkpoint card: " in refusal(saved)
+    assert told in refusal(saved)
+
+
+def test_a_card_in_another_encoding_is_refused(saved: Path) -> None:
+    path = saved.with_suffix(".json")
+    path.write_bytes(path.read_bytes().replace(b"so101", b"so\xff01"))
+    assert f"{path}: not a checkpoint card" in refusal(saved)
+
+
+def test_weights_are_read_without_their_robot(saved: Path) -> None:
+    state, card = load_weights(saved)
+    assert content_hash(state) == card.version
+    path = saved.with_suffix(".json")
+    path.write_text(path.read_text().replace('"so101"', '"another"').replace(card.schema_hash, "0" * 16))
+    assert load_weights(saved)[1].robot == "another"
+    assert "made for robot 'another' with schema 0000" in refusal(saved)
 
 
 def test_a_card_with_other_sizes_is_refused(saved: Path) -> None:
