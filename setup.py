@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-NODES = ("planner", "safety", "learner", "recorder", "stand_in", "player")
+NODES = ("planner", "safety", "learner", "recorder", "stand_in", "reference", "player")
 
 scripts = ["adapt = adapt.cli:main"]
 if {"install", "develop"} & set(sys.argv):

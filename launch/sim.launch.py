@@ -14,10 +14,12 @@ def generate_launch_description() -> LaunchDescription:
             common,
             sim=True,
             scenario=given["scenario"] or None,
+            command=given["command"] or None,
             simulated_time=given["simulated_time"] == "true",
         ),
         {
             "scenario": ("", "hidden hardware, by name or path; empty for the robot file's"),
+            "command": ("", "set-point to follow, such as '0.5 0 0'; empty for random ones"),
             "simulated_time": ("false", "true: the stand-in publishes /clock"),
         },
     )

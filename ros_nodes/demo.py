@@ -68,7 +68,9 @@ def demonstrate(robot: str, store: Path, scenario: str | None, settings: Exercis
         tasks = {name: shown.add_task(text, total=1.0, start=False) for name, text in PARTS.items()}
         report = _Parts(shown, tasks)
         report("start", 0.0)
-        with Stack(Options(robot=robot, store=store, sim=True, scenario=scenario)) as stack:
+        # The paths are given by the exercises.
+        alone = frozenset({"reference"})
+        with Stack(Options(robot, store, sim=True, scenario=scenario, without=alone)) as stack:
             stack.start()
             operator = Operator(specification)
             try:

@@ -25,6 +25,7 @@ from ros_nodes.node_table import NodeEntry, Options, Parameters, chosen_nodes, r
 COMMON = {
     "robot": ("so101", "name or path of the robot file"),
     "store": ("runs", "folder for versions, ledger, incidents and logs"),
+    "checkpoint": ("", "model to begin with; empty for the one that comes with the robot"),
     "without": ("", "nodes to leave out, with commas between them"),
     "params_file": ("", "ROS parameter file, over what the node table gives"),
 }
@@ -46,6 +47,7 @@ def describe(
         common = Options(
             robot=given["robot"],
             store=Path(given["store"]),
+            checkpoint=Path(given["checkpoint"]) if given["checkpoint"] else None,
             without=frozenset(name.strip() for name in given["without"].split(",") if name.strip()),
             overrides=read_parameter_file(Path(given["params_file"])) if given["params_file"] else {},
         )

@@ -26,6 +26,8 @@ class Options:
         robot: name or path of the robot file.
         store: folder for versions, ledger, incidents and logs.
         sim: start the stand-in in place of the hardware.
+        checkpoint: the model to begin with; None for the one that comes with the robot.
+        command: the set-point to follow, such as "0.5 0 0"; None for random ones. With `sim` only.
         scenario: the stand-in's, by name or path; None for the one that the robot file names.
         simulated_time: the stand-in's own time instead of the wall's, on /clock; with `sim` only.
         bag: play this bag in place of the hardware; nothing is then driven.
@@ -36,7 +38,9 @@ class Options:
 
     robot: str
     store: Path
+    checkpoint: Path | None = None
     sim: bool = False
+    command: str | None = None
     scenario: str | None = None
     simulated_time: bool = False
     bag: Path | None = None
@@ -75,11 +79,15 @@ class NodeEntry:
 
 
 def _planner(options: Options) -> Parameters:
-    controller = {} if options.drives else {"controller": "none"}
-    return {"robot": options.robot, "store": str(options.store), **controller}
+    return _learner(options) | ({} if options.drives else {"controller": "none"})
 
 
-def _common(options: Options) -> Parameters:
+def _learner(options: Options) -> Parameters:
+    checkpoint = {} if options.checkpoint is None else {"checkpoint": str(options.checkpoint)}
+    return _recorder(options) | checkpoint
+
+
+def _recorder(options: Options) -> Parameters:
     return {"robot": options.robot, "store": str(options.store)}
 
 
@@ -93,6 +101,10 @@ def _stand_in(options: Options) -> Parameters:
         "scenario": options.scenario or "",
         "publish_clock": options.simulated_time,
     }
+
+
+def _reference(options: Options) -> Parameters:
+    return {"robot": options.robot, "command": options.command or ""}
 
 
 def _player(options: Options) -> Parameters:
@@ -114,8 +126,9 @@ NODES: tuple[NodeEntry, ...] = (
     NodeEntry("stand_in", False, lambda options: options.sim, _stand_in),
     NodeEntry("safety", False, lambda options: options.drives, _safety),
     NodeEntry("planner", True, lambda options: True, _planner),
-    NodeEntry("learner", False, lambda options: True, _common),
-    NodeEntry("recorder", False, lambda options: True, _common),
+    NodeEntry("learner", False, lambda options: True, _learner),
+    NodeEntry("recorder", False, lambda options: True, _recorder),
+    NodeEntry("reference", False, lambda options: options.sim, _reference),
     NodeEntry("player", False, lambda options: not options.drives, _player, last=True),
 )
 """In the order in which they are started."""
@@ -192,9 +205,11 @@ def _names() -> list[str]:
 def _check(options: Options) -> None:
     if options.sim and options.bag is not None:
         raise UserError("options 'sim' and 'bag': give one of the two, a stand-in or a bag")
-    for name, needs_sim in (("scenario", options.scenario), ("simulated_time", options.simulated_time)):
-        if needs_sim and not options.sim:
+    for name in ("scenario", "simulated_time", "command"):
+        if getattr(options, name) and not options.sim:
             raise UserError(f"option '{name}': it is for the stand-in; give 'sim' too")
+    if options.checkpoint is not None and not options.checkpoint.is_file():
+        raise UserError(f"{options.checkpoint}: no such checkpoint; adapt pretrain makes one")
     unknown = sorted({*options.without, *options.overrides} - {*_names(), EVERY_NODE})
     if unknown:
         raise UserError(f"no such node: '{unknown[0]}'; there are: {', '.join(_names())}")

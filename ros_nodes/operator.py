@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -19,13 +18,14 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from adapt.errors import UserError
 from adapt.robot.specification import RobotSpecification
+from adapt.stream.reference import is_path
 from adapt.stream.tick import FloatArray, Tick
 from adapt.stream.tick_message import TICK_TOPIC, decode_tick
-from ros_nodes.base import LATCHED, RELIABLE, to_stamp
+from ros_nodes.base import LATCHED, RELIABLE, message_class
+from ros_nodes.messages import reference_message
 
 ANSWER_S = 10.0
 """How long a service may take to answer."""
@@ -54,7 +54,10 @@ class Operator(Node):
         self.diagnostics: dict[str, dict[str, str]] = {}
         self._learner: dict[str, Any] = {}
         self._news = threading.Condition()
-        self._reference = self.create_publisher(JointTrajectory, specification.task.command.topic, LATCHED)
+        command = specification.task.command
+        quality = LATCHED if is_path(command) else RELIABLE
+        kind = message_class(command.topic, command.type)
+        self._reference = self.create_publisher(kind, command.topic, quality)
         self._faults = self.create_publisher(String, "/stand_in/set", RELIABLE)
         self.create_subscription(Float64MultiArray, TICK_TOPIC, self._on_tick, RELIABLE)
         self.create_subscription(String, "/adapt/event", self._on_event, RELIABLE)
@@ -73,17 +76,8 @@ class Operator(Node):
         rclpy.shutdown(context=self._own_context)
 
     def give_reference(self, stamp_ns: int, positions: FloatArray) -> None:
-        """Publish a path of shape (N, C), one row a tick, the first row at `stamp_ns`."""
-        command = self._specification.task.command
-        message = JointTrajectory(joint_names=list(command.names))
-        message.header.stamp = to_stamp(stamp_ns)
-        for number, row in enumerate(positions):
-            after_ns = round(number * self._specification.period_s * 1e9)
-            seconds, rest = divmod(after_ns, 1_000_000_000)
-            point = JointTrajectoryPoint(time_from_start=Duration(sec=seconds, nanosec=rest))
-            setattr(point, command.field, row.tolist())
-            message.points.append(point)
-        self._reference.publish(message)
+        """Publish a path of shape (N, C), one row a tick from `stamp_ns` on; or a set-point (1, C)."""
+        self._reference.publish(reference_message(self._specification, stamp_ns, positions))
 
     def inject(self, field: str, value: float) -> None:
         """Change one number of the stand-in's scenario."""

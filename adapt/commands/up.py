@@ -14,6 +14,13 @@ def up(
     robot: output.RobotName,
     store: output.Store = output.DEFAULT_STORE,
     sim: Annotated[bool, typer.Option("--sim", help="Start the stand-in in place of the hardware.")] = False,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Model to begin with; by default the one that comes with the robot.")
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(help='With --sim: the set-point to follow, such as "0.5 0 0"; by default random ones.'),
+    ] = None,
     scenario: Annotated[str | None, typer.Option(help="The stand-in's scenario, a name or a path.")] = None,
     simulated_time: Annotated[
         bool, typer.Option("--simulated-time", help="The stand-in's time instead of the wall's, on /clock.")
@@ -30,7 +37,9 @@ def up(
     options = table.Options(
         robot=robot,
         store=store,
+        checkpoint=checkpoint,
         sim=sim,
+        command=command,
         scenario=scenario,
         simulated_time=simulated_time,
         bag=bag,

@@ -88,13 +88,19 @@ def handled(actions: list[Any], node: Any) -> dict[tuple[str, str], list[Any]]:
 
 
 @pytest.mark.usefixtures("double")
-def test_sim_starts_the_table() -> None:
-    actions = started(SIM, scenario="payload", store="here", simulated_time="true")
+def test_sim_starts_the_table(tmp_path: Path) -> None:
+    file = str(tmp_path / "mine.safetensors")
+    Path(file).touch()
+    actions = started(
+        SIM, scenario="payload", store="here", simulated_time="true", command="1 0", checkpoint=file
+    )
     made = nodes(actions)
-    assert list(made) == ["stand_in", "safety", "planner", "learner", "recorder"]
+    assert list(made) == ["stand_in", "safety", "planner", "learner", "recorder", "reference"]
     assert all(each["package"] == "adapt" and each["name"] == name for name, each in made.items())
     assert made["stand_in"]["parameters"][0]["scenario"] == "payload"
-    assert made["learner"]["parameters"] == [{"use_sim_time": True, "robot": "so101", "store": "here"}]
+    assert made["reference"]["parameters"][0]["command"] == "1 0"
+    learner = {"use_sim_time": True, "robot": "so101", "store": "here", "checkpoint": file}
+    assert made["learner"]["parameters"] == [learner]
 
 
 @pytest.mark.usefixtures("double")

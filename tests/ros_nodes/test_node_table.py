@@ -49,7 +49,7 @@ def test_every_node_has_a_module_and_an_executable() -> None:
 
 def test_who_takes_part() -> None:
     assert list(chosen()) == ["safety", "planner", "learner", "recorder"]
-    assert list(chosen(sim=True)) == ["stand_in", "safety", "planner", "learner", "recorder"]
+    assert list(chosen(sim=True)) == ["stand_in", "safety", "planner", "learner", "recorder", "reference"]
     assert list(chosen(without=frozenset({"learner"}))) == ["safety", "planner", "recorder"]
 
 
@@ -96,6 +96,8 @@ def test_parameters_of_a_file_go_over_the_table(tmp_path: Path) -> None:
         ({"sim": True, "bag": Path("x")}, "one of the two"),
         ({"scenario": "payload"}, "'scenario'"),
         ({"simulated_time": True}, "'simulated_time'"),
+        ({"command": "1 0 0"}, "'command'"),
+        ({"checkpoint": Path("/not/there")}, "/not/there: no such checkpoint"),
         ({"without": frozenset({"planer"})}, "'planer'"),
         ({"overrides": {"planer": {}}}, "'planer'"),
         ({"bag": Path("/not/there")}, "/not/there"),

@@ -71,7 +71,7 @@ def test_starts_all_tells_a_death_and_ends_with_the_robot_first(
     with Stack(options) as stack:
         stack.start()
         stack.arm()
-        assert list(stack.processes) == ["stand_in", "safety", "planner", "learner", "recorder"]
+        assert list(stack.processes) == ["stand_in", "safety", "planner", "learner", "recorder", "reference"]
         assert not stack.new_deaths()
         with (
             pytest.raises(UserError, match=rf"ROS domain {domain} is in use: .*ROS_DOMAIN_ID"),
@@ -92,9 +92,9 @@ def test_starts_all_tells_a_death_and_ends_with_the_robot_first(
             listener.until(lambda: len(states) > 5)
         assert stack.processes["safety"].exit_code is None
         processes = stack.processes
-    assert ended[-3:] == [["safety"], ["learner", "recorder"], ["stand_in"]]
+    assert ended[-3:] == [["safety"], ["learner", "recorder", "reference"], ["stand_in"]]
     codes = {name: process.exit_code for name, process in processes.items()}
-    assert codes == {"stand_in": 0, "safety": 0, "planner": -9, "learner": 0, "recorder": 0}
+    assert codes == {"stand_in": 0, "safety": 0, "planner": -9, "learner": 0, "recorder": 0, "reference": 0}
     assert not stack.killed
 
 
