@@ -24,6 +24,11 @@ class Memory:
     attention: list[KeysValues]
     response: Tensor | None
 
+    def first(self, count: int) -> Memory:
+        """Of the first `count` histories."""
+        attention = [(keys[:count], values[:count]) for keys, values in self.attention]
+        return Memory(attention, None if self.response is None else self.response[:count])
+
 
 class Dynamics(nn.Module):
     """A linear autoregression over history and plan, and a causal transformer that corrects it.

@@ -47,6 +47,11 @@ class Context:
     tokens: Tensor
     dynamics: Memory
 
+    def first(self, count: int) -> Context:
+        """The context of the first `count` histories."""
+        dynamics = self.dynamics.first(count)
+        return Context(self.now[:count], self.latent[:count], self.tokens[:count], dynamics)
+
 
 class WorldModel(nn.Module):
     """Encoders, dynamics, policy, reward and value over the history of one robot.
@@ -248,9 +253,14 @@ class WorldModel(nn.Module):
 
     def prediction_loss(self, context: Context, windows: Windows) -> Tensor:
         """`dynamics_loss` for histories that have been read already. Shape (B,)."""
-        predicted = self.predict(context, windows.action[:, self.history :])
+        return self.latent_loss(self.predict(context, windows.action[:, self.history :]), windows)
+
+    def latent_loss(self, predicted: Tensor, windows: Windows) -> Tensor:
+        """`dynamics_loss` of latents that have been predicted already. Shapes (B, T, latent) to (B,)."""
         with torch.no_grad():
-            seen = self.encode(windows.observation[:, self.history + 1 :], context.now)
+            seen = self.encode(
+                windows.observation[:, self.history + 1 :], windows.observation[:, self.history]
+            )
         error = (predicted - seen).square()
         if not self.settings.readable:
             return error.mean((1, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 from adapt.settings import Settings
 from adapt.sim.resumption import load_state, save_state
-from adapt.sim.sampling import Episodes, Examples, Sampler
+from adapt.sim.sampling import SEEN_HORIZONS, Episodes, Examples, Sampler
 
 REPORT_EVERY = 250
 """Steps between two points of the curve."""
@@ -33,10 +33,12 @@ class PretrainingSettings(Settings):
     """Simulated robots, each with an episode of its own."""
     ticks: int = Field(default=250, gt=0)
     steps: int = Field(default=8000, gt=1)
-    batch: int = Field(default=256, gt=3)
+    batch: int = Field(default=256, gt=0)
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     policy_weight: float = Field(default=0.2, ge=0)
+    score_weight: float = Field(default=0.1, ge=0)
+    """Of the reward head's loss, and of the value head's."""
     value_horizon_s: float = Field(default=1.0, gt=0)
     """A reward this far ahead counts 1/e in a return."""
     clip: float = Field(default=1.0, gt=0)
@@ -68,9 +70,14 @@ class Training:
         self._sampler = Sampler(data, range(held_out, len(data)), horizon_s)
         self._unseen = Sampler(data, range(held_out), horizon_s).draw(1024, self._generator)
         self.model = WorldModel(data.specification, model_settings)
-        self.model.scaling.fit(
-            self._sampler.draw(8192, self._generator).windows, data.specification.history_ticks
-        )
+        seen = self._sampler.draw(8192, self._generator)
+        if not seen.known.any():
+            raise UserError(
+                f"no return is known in episodes of {data.ticks} ticks: make them longer than "
+                f"{SEEN_HORIZONS * horizon_s:g} s by --ticks, or value_horizon_s shorter"
+            )
+        self.model.scaling.fit(seen.windows, data.specification.history_ticks)
+        self.model.scaling.fit_scores(seen.reward, seen.returns[seen.known])
         self._optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -106,10 +113,8 @@ class Training:
         Raises:
             FloatingPointError: the loss or its gradient is not finite; the weights are as before.
         """
-        dynamics_loss, policy_loss = losses(
-            self.model, self._sampler.draw(self.settings.batch, self._generator)
-        )
-        loss = dynamics_loss + self.settings.policy_weight * policy_loss
+        parts = losses(self.model, self._sampler.draw(self.settings.batch, self._generator))
+        loss = parts.total(self.settings)
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
@@ -119,17 +124,16 @@ class Training:
         self._schedule.step()
         self.step += 1
         if self.step % REPORT_EVERY == 0 or self.step == self.settings.steps:
-            self.curve.append(self._measure(dynamics_loss.item()))
+            self.curve.append(self._measure(loss.item()))
 
     def _measure(self, training_loss: float) -> dict[str, float]:
         with torch.no_grad():
-            dynamics_loss, policy_loss = losses(self.model, self._unseen)
+            parts = losses(self.model, self._unseen)
             error = _root_mean_square(self.model, self._unseen.windows)
         return {
             "step": self.step,
             "training_loss": training_loss,
-            "dynamics_loss": dynamics_loss.item(),
-            "policy_loss": policy_loss.item(),
+            **{f"{name}_loss": part.item() for name, part in parts._asdict().items()},
             "open_loop_rmse": error,
         }
 
@@ -195,17 +199,51 @@ def pretrain(
     return training.model.eval(), training.curve
 
 
-def losses(model: WorldModel, examples: Examples) -> tuple[Tensor, Tensor]:
-    """Mean losses of the dynamics and of the policy, both in scaled units."""
+class Losses(NamedTuple):
+    """Mean losses on some windows, all in scaled units."""
+
+    dynamics: Tensor
+    policy: Tensor
+    reward: Tensor
+    value: Tensor
+
+    def total(self, settings: PretrainingSettings) -> Tensor:
+        """What is made small."""
+        scores = settings.score_weight * (self.reward + self.value)
+        return self.dynamics + settings.policy_weight * self.policy + scores
+
+
+def losses(model: WorldModel, examples: Examples) -> Losses:
+    """Squared errors of the dynamics on all windows, of the policy on a quarter, of the scores on an eighth.
+
+    Policy and scores are the easier part: so few windows teach them enough. Reward and value are read both
+    from the latents of what came, so that the encoder keeps what they need, and from the predicted ones,
+    which they will be asked about.
+    """
     windows, history = examples.windows, model.history
     context = model.read(windows.observation[:, : history + 1], windows.action[:, :history])
-    dynamics_loss = model.prediction_loss(context, windows).mean()
-    # The policy is the easier half: a quarter of the windows teaches it enough.
-    some = windows.select(slice(0, len(windows) // 4))
-    context = model.read(some.observation[:, : history + 1], some.action[:, :history])
-    proposed = model.propose(context, some.command[:, history + 1 :])
-    policy_error = (proposed - examples.expert[: len(some)]) / model.scaling.action_deviation
-    return dynamics_loss, policy_error.square().mean()
+    action, command = windows.action[:, history:], windows.command[:, history + 1 :]
+    predicted = model.predict(context, action)
+    dynamics = model.latent_loss(predicted, windows).mean()
+    few = max(1, len(windows) // 4)
+    policy = model.propose(context.first(few), command[:few]) - examples.expert[:few]
+    few = max(1, len(windows) // 8)
+    context = context.first(few)
+    came = model.encode(windows.observation[:few, history + 1 :], context.now)
+    # Two plans for each history: they differ in how their latents were come by.
+    latents = torch.stack([came, predicted[:few]], dim=1).flatten(0, 1)
+    action, command, reward, value, known = (
+        each[:few].repeat_interleave(2, dim=0)
+        for each in (action, command, examples.reward, examples.returns, examples.known)
+    )
+    reward_error = (model.reward(context, latents, action, command) - reward) / model.scaling.reward_deviation
+    value_error = (model.value(context, latents, command) - value) / model.scaling.value_deviation
+    return Losses(
+        dynamics,
+        (policy / model.scaling.action_deviation).square().mean(),
+        reward_error.square().mean(),
+        (value_error.square() * known).sum() / known.sum().clamp_min(1),
+    )
 
 
 def _check_finite(model: WorldModel) -> None:

@@ -19,7 +19,8 @@ from adapt.sim.data import Float32Array
 from adapt.sim.manifest import Manifest
 from adapt.sim.shards import map_arrays, observation_parts
 
-UNSEEN_SHARE = 0.05
+SEEN_HORIZONS = 3.0
+"""A return is known where so many horizons of its episode lie ahead; what lies beyond weighs e^-3 of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,7 @@ class Sampler:
 def returns_of(rewards: Tensor, decay: float) -> tuple[Tensor, Tensor]:
     """Discounted sums of the rewards from each tick to the end, and where they are as good as whole.
 
-    A reward n ticks ahead counts exp(-n * decay); a return is known where what lies beyond the end of
-    the episode would have counted less than `UNSEEN_SHARE` of all.
+    A reward n ticks ahead counts exp(-n * decay); see SEEN_HORIZONS.
 
     Args:
         rewards: shape (E, L).
@@ -152,5 +152,5 @@ def returns_of(rewards: Tensor, decay: float) -> tuple[Tensor, Tensor]:
     for tick in range(rewards.shape[1] - 2, -1, -1):
         returns[:, tick] += math.exp(-decay) * returns[:, tick + 1]
     left = rewards.shape[1] - torch.arange(rewards.shape[1])
-    known = (left * decay > -math.log(UNSEEN_SHARE)).expand_as(rewards)
+    known = (left * decay > SEEN_HORIZONS).expand_as(rewards)
     return torch.where(known, returns, 0.0), known
