@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from adapt.errors import UserError
@@ -21,15 +20,25 @@ from adapt.robot.interface import Channel
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.arm_stand_in import SPEEDS
 from adapt.sim.stand_in import make_stand_in
+from adapt.stream.decode import read_field
+from adapt.stream.encode import MeasurementWriter
 from adapt.stream.tick import FloatArray
-from ros_nodes.base import RELIABLE, EventPublisher, declare_parameters, robot_of, run, to_stamp
+from ros_nodes.base import (
+    RELIABLE,
+    EventPublisher,
+    declare_parameters,
+    message_class,
+    robot_of,
+    run,
+    to_stamp,
+)
 
 PARAMETERS: dict[str, Any] = {
     "robot": "",
     "scenario": "",
     "seed": 0,
     "pose": [0.0],
-    "rate_hz": 50.0,
+    "rate_hz": 0.0,
     "publish_clock": False,
     "clock_hz": 200.0,
     "speed": 1.0,
@@ -39,12 +48,13 @@ SIMULATED_START_NS = 1_000_000_000
 
 
 class StandInNode(Node):
-    """Publishes what the servos measure, hears what they are told.
+    """Publishes what the robot measures, hears what it is told.
 
     Parameters:
         scenario: the hidden hardware, by name or path; empty for the robot file's. Only this node has it.
-        pose: where the joints start, in rad: one number for all or one for each, moved into the limits.
-        rate_hz: measurements a second.
+        pose: where the joints of a servo arm start, in rad: one number for all or one for each, moved into
+            the limits.
+        rate_hz: measurements a second; 0 for twice the robot's rate.
         publish_clock: be the source of simulated time, on /clock with `clock_hz`, `speed` times as fast
             as the wall. Without it, simulated time is wall time.
     Topic: /stand_in/set (std_msgs/String) {"field": "payload_mass", "value": 0.2} changes one number of
@@ -55,10 +65,9 @@ class StandInNode(Node):
         super().__init__("stand_in")
         parameters = declare_parameters(self, PARAMETERS)
         self._robot = robot_of(parameters)
-        self._channel = _measured(self._robot)
         self._own_clock: bool = parameters["publish_clock"]
         self._speed: float = parameters["speed"] if self._own_clock else 1.0
-        rate_hz: float = parameters["rate_hz"]
+        rate_hz: float = parameters["rate_hz"] or 2 * self._robot.rate_hz
         if not min(rate_hz, self._speed) > 0:
             raise UserError("parameters 'rate_hz' and 'speed' of node 'stand_in': must be above 0")
         self._beats = max(1, round(parameters["clock_hz"] / rate_hz)) if self._own_clock else 1
@@ -67,20 +76,28 @@ class StandInNode(Node):
         self._began_ns = time.monotonic_ns()
         self._stand_in = make_stand_in(
             self._robot,
-            _scenario(parameters, self._robot),
+            parameters["scenario"] or None,
             parameters["seed"],
             self._start_ns,
             _pose(parameters["pose"], self._robot),
         )
         self._lock = threading.Lock()
         self._events = EventPublisher(self)
-        self._states = self.create_publisher(JointState, self._channel.topic, RELIABLE)
+        self._writer = MeasurementWriter(
+            _channels(self._robot), lambda topic, kind: message_class(topic, kind)()
+        )
+        self._sensors = {
+            topic: self.create_publisher(message_class(topic, kind), topic, RELIABLE)
+            for topic, kind in self._writer.topics.items()
+        }
         self._times = self.create_publisher(Clock, "/clock", RELIABLE) if self._own_clock else None
-        self.create_subscription(JointState, self._robot.action.topic, self._on_command, RELIABLE)
+        action = self._robot.action
+        kind = message_class(action.topic, action.type)
+        self.create_subscription(kind, action.topic, self._on_command, RELIABLE)
         self.create_subscription(String, "/stand_in/set", self._on_set, RELIABLE)
         self._ending = threading.Event()
         self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="servos", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="robot", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -131,24 +148,17 @@ class StandInNode(Node):
             measurement = self._stand_in.measure() if measure else {}
         if self._times is not None:
             self._times.publish(Clock(clock=to_stamp(to_ns)))
-        if not measurement:
-            return
-        assert self._robot.action.targets is not None
-        (stamp_ns, position), (_, velocity) = measurement[self._robot.action.targets], measurement[SPEEDS]
-        message = JointState(
-            name=list(self._robot.action.entries), position=position.tolist(), velocity=velocity.tolist()
-        )
-        message.header.stamp = to_stamp(stamp_ns)
-        self._states.publish(message)
+        for topic, message in self._writer.messages(measurement):
+            self._sensors[topic].publish(message)
 
-    def _on_command(self, message: JointState) -> None:
-        told = dict(zip(message.name, getattr(message, self._robot.action.field), strict=False))
+    def _on_command(self, message: Any) -> None:
+        action = self._robot.action
         with self._lock:
             now_ns = self._now_ns()
             try:
-                self._stand_in.command(now_ns, np.array([told[name] for name in self._robot.action.entries]))
-            except (KeyError, ValueError) as error:
-                reason = {"topic": self._robot.action.topic, "error": str(error)}
+                self._stand_in.command(now_ns, read_field(message, action, action.entries))
+            except (UserError, ValueError) as error:
+                reason = {"topic": action.topic, "error": str(error)}
                 self._events.publish(
                     "command_refused", "error", reason, stamp_ns=now_ns, minimum_interval_s=1.0
                 )
@@ -166,31 +176,13 @@ class StandInNode(Node):
         self._events.publish("stand_in_changed", "info", request, stamp_ns=now_ns)
 
 
-def _measured(robot: RobotSpecification) -> Channel:
-    """The channel of the servos' positions.
-
-    Raises:
-        UserError: this robot is not one of servos that are told positions.
-    """
-    action = robot.action
-    channel = robot.channels.get(action.targets or "")
-    joint_state = "sensor_msgs/msg/JointState"
-    if channel is None or {action.type, channel.type} != {joint_state} or action.field != "position":
-        raise UserError(
-            f"robot '{robot.name}', key 'action': the stand-in knows servos that are told positions:"
-            f" 'targets' must name a channel, both of type {joint_state} and field 'position'"
-        )
-    return channel
-
-
-def _scenario(parameters: dict[str, Any], robot: RobotSpecification) -> str:
-    chosen = parameters["scenario"] or (robot.simulation.scenario if robot.simulation else None)
-    if not chosen:
-        raise UserError(
-            f"parameter 'scenario' of node 'stand_in' is missing, and robot '{robot.name}' has no key"
-            " 'simulation.scenario': give one of the two"
-        )
-    return str(chosen)
+def _channels(robot: RobotSpecification) -> dict[str, Channel]:
+    """What is published: the robot file's channels, and the speeds that servos report besides positions."""
+    channels = dict(robot.channels)
+    if robot.simulation is not None and robot.simulation.actuators == "servos" and robot.action.targets:
+        speeds = channels[robot.action.targets].model_copy(update={"field": "velocity", "unit": "rad/s"})
+        channels.setdefault(SPEEDS, speeds)
+    return channels
 
 
 def _pose(given: list[float], robot: RobotSpecification) -> FloatArray:

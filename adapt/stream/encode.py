@@ -11,7 +11,6 @@ import numpy as np
 
 from adapt.errors import UserError
 from adapt.robot.interface import Channel, MessageField
-from adapt.robot.specification import RobotSpecification
 from adapt.stream.decode import QUATERNION, message_labels
 from adapt.stream.orientation import orientation_of
 from adapt.stream.tick import FloatArray
@@ -67,14 +66,19 @@ def write_field(
 
 
 class MeasurementWriter:
-    """Makes the messages in which a robot of a robot file says what it measures."""
+    """Makes the messages in which a robot says what it measures."""
 
-    def __init__(self, specification: RobotSpecification, make: Callable[[str, str], Any]) -> None:
-        """`make` gives a new message of a topic and a type."""
+    def __init__(self, channels: Mapping[str, Channel], make: Callable[[str, str], Any]) -> None:
+        """`channels` are those of the robot file; `make` gives a new message of a topic and a type."""
         self._make = make
         self._topics: dict[str, dict[str, Channel]] = {}
-        for name, channel in specification.channels.items():
+        for name, channel in channels.items():
             self._topics.setdefault(channel.topic, {})[name] = channel
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """The topics and their message types."""
+        return {topic: next(iter(channels.values())).type for topic, channels in self._topics.items()}
 
     def messages(self, measured: Measurements) -> Iterator[tuple[str, Any]]:
         """Each topic of which the channels were measured, with one message for all of them.

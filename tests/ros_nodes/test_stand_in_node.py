@@ -124,7 +124,7 @@ def test_simulated_time_comes_from_it_and_follows_its_speed(domain: int) -> None
     [
         (["robot:=so101", "scenario:=nowhere"], "there are: cold, hard_used"),
         (["robot:=so101", "pose:=[0.1, 0.2]"], "2 numbers for 6 joints"),
-        (["robot:=so101", "rate_hz:=0.0"], "must be above 0"),
+        (["robot:=so101", "rate_hz:=-1.0"], "must be above 0"),
         (["robot:=so101", "scenari:=cold"], "'scenari'"),
         ([], "'robot' is missing"),
     ],

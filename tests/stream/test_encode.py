@@ -78,7 +78,7 @@ def test_a_robot_reads_all_that_it_measured(make: Any, data: st.DataObject) -> N
         elements = st.floats(-1e3, 1e3, width=width)
         measured[name] = STAMP_NS, data.draw(arrays(f"f{width // 8}", size, elements=elements)).astype("f8")
     measured["projected_gravity"] = STAMP_NS, measured["projected_gravity"][1] + [0.0, 0.0, 1e4]
-    messages = dict(MeasurementWriter(GO2, make).messages(measured))
+    messages = dict(MeasurementWriter(GO2.channels, make).messages(measured))
     assert list(messages) == ["/odom", "/imu", "/joint_states", "/height_scan"]
     for name, channel in GO2.channels.items():
         message = messages[channel.topic]
@@ -114,7 +114,7 @@ def robot(**channels: dict[str, Any]) -> RobotSpecification:
 @pytest.mark.parametrize("make", makers())
 def test_channels_of_different_joints_share_a_message(make: Any) -> None:
     arm = robot(angle=channel("position", ["a", "b"]), speed=channel("velocity", ["c", "a"]))
-    ((topic, message),) = MeasurementWriter(arm, make).messages(
+    ((topic, message),) = MeasurementWriter(arm.channels, make).messages(
         {"angle": (1, np.array([1.0, 2.0])), "speed": (1, np.array([3.0, 4.0]))}
     )
     assert topic == "/all" and list(message.name) == ["a", "b", "c"]
@@ -130,7 +130,7 @@ def test_channels_share_an_array_by_their_indices(make: Any) -> None:
         place=channel("data", ["x", "angle"], indices=[3, 0], **kind),
         speed=channel("data", ["x"], indices=[1], **kind),
     )
-    ((_, message),) = MeasurementWriter(cart, make).messages(
+    ((_, message),) = MeasurementWriter(cart.channels, make).messages(
         {"place": (1, np.array([1.0, 2.0])), "speed": (1, np.array([3.0]))}
     )
     np.testing.assert_array_equal(message.data, [2.0, 3.0, np.nan, 1.0])
@@ -139,7 +139,7 @@ def test_channels_share_an_array_by_their_indices(make: Any) -> None:
 
 
 def test_topics_of_which_nothing_was_measured_stay_silent_and_halves_are_refused() -> None:
-    writer = MeasurementWriter(GO2, plain)
+    writer = MeasurementWriter(GO2.channels, plain)
     assert not list(writer.messages({}))
     height = {"height_scan": (1, np.zeros(315))}
     assert [topic for topic, _ in writer.messages(height)] == ["/height_scan"]

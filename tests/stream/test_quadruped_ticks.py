@@ -22,7 +22,7 @@ def fed(assembler: TickAssembler, stamp_ns: int, level: float) -> None:
         if each.transform != "projected_gravity"
     }
     measured["projected_gravity"] = stamp_ns, np.array([0.0, 0.0, -1.0])
-    for topic, message in MeasurementWriter(GO2, plain).messages(measured):
+    for topic, message in MeasurementWriter(GO2.channels, plain).messages(measured):
         assembler.feed(topic, message, stamp_ns)
 
 
