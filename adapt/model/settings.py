@@ -32,6 +32,9 @@ class ModelSettings(Settings):
     linear_rank: int = Field(default=96, ge=0)
     """Rank of the linear part of the dynamics; 0 for none."""
 
+    value_horizon_s: float = Field(default=1.0, gt=0)
+    """What the value head means: a reward this far ahead counts 1/e."""
+
     @model_validator(mode="after")
     def _heads_divide_width(self) -> ModelSettings:
         for name, heads in (("heads", self.heads), ("score_heads", self.score_heads)):

@@ -31,6 +31,9 @@ EPSILON = 1e-8
 ACTION_SCALE = 0.25
 """Its action is (target - rest) / ACTION_SCALE; ours is the target, in rad."""
 
+VALUE_HORIZON_S = 2.0
+"""Its discount is 0.99 a tick of 20 ms."""
+
 
 def read_arrays(folder: Path) -> tuple[Arrays, dict[str, Any]]:
     """All float arrays of a published checkpoint by their names, and its configuration.
@@ -96,6 +99,7 @@ def published_settings(config: dict[str, Any]) -> ModelSettings:
             score_heads=model["reward"]["attention"]["heads"],
             feed_forward=attention["mlp_hidden_size_factor"] * width,
             linear_rank=0,
+            value_horizon_s=VALUE_HORIZON_S,
         )
     except (KeyError, TypeError) as error:
         raise UserError(f"model_config.yaml: not a SimDist world model: {error} is missing") from error

@@ -54,7 +54,8 @@ class Planner:
     A plan is worth the rewards of its ticks. Where observations can be read from the latents, these are
     exact from the robot file; and the samples of path integral control then also tell how the expected
     motion goes with the plan, which costs nothing more and closes most of the distance that random
-    search in many dimensions leaves. Otherwise the learned reward and the terminal value are believed.
+    search in many dimensions leaves. Otherwise the learned reward and the terminal value, discounted, are
+    believed.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class Planner:
         device = generator.device
         self._reward = TaskReward(specification, device) if model.settings.readable else None
         self._dead_time = specification.dead_time_ticks
+        ticks = torch.arange(specification.horizon_ticks + 1, device=device)
+        self._discounts = torch.exp(-ticks * specification.period_s / model.settings.value_horizon_s)
         limits = specification.action.limits.values()
         self._low = torch.tensor([limit.position[0] for limit in limits], device=device)
         self._high = torch.tensor([limit.position[1] for limit in limits], device=device)
@@ -152,7 +155,8 @@ class Planner:
         commands = command.expand(len(plans), -1, -1)
         rewards = self._model.reward(context, latents, plans, commands)
         terminal = self._model.value(context, latents, commands, LAST_TICK)[:, 0]
-        return Outlook(latents, rewards.sum(-1) + terminal, None)
+        returns = rewards @ self._discounts[:-1] + terminal * self._discounts[-1]
+        return Outlook(latents, returns, None)
 
     def _within(self, plans: Tensor, sent: Tensor) -> Tensor:
         """Within the position limits, and beginning with what is under way. Shape (..., T, A)."""
