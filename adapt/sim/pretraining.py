@@ -85,7 +85,7 @@ class Training:
             self._optimiser,
             settings.learning_rate,
             total_steps=settings.steps,
-            pct_start=max(0.05, 2 / settings.steps),  # torch divides by the steps of the rise, less one
+            pct_start=max(0.05, 1.5 / settings.steps),  # torch divides by the steps of the rise, less one
         )
 
     def state(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def load_state(path: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
         there = state["origin"]
     except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path}: not the state of a training ({str(error).splitlines()[0]}): delete it to begin anew"
+            f"{path}: not the state of a training ({type(error).__name__}): delete it to begin anew"
         ) from error
     different = differences(there, origin)
     if different:
