@@ -93,7 +93,7 @@ def pretrain(
         "curve": curve,
     }
     card = save_checkpoint(path, model, specification, lineage=lineage)
-    sampler = Sampler(found, range(len(found)), settings.value_horizon_s)
+    sampler = Sampler(found, range(len(found)), model.settings.value_horizon_s)
     rehearsal = sampler.draw(settings.rehearsal, torch.Generator().manual_seed(seed)).windows
     save_windows(path.with_name(f"{path.stem}.rehearsal.safetensors"), rehearsal)
     state.unlink(missing_ok=True)

@@ -39,8 +39,6 @@ class PretrainingSettings(Settings):
     policy_weight: float = Field(default=0.2, ge=0)
     score_weight: float = Field(default=0.1, ge=0)
     """Of the reward head's loss, and of the value head's."""
-    value_horizon_s: float = Field(default=1.0, gt=0)
-    """A reward this far ahead counts 1/e in a return."""
     clip: float = Field(default=1.0, gt=0)
     """Largest norm of a gradient."""
     held_out: float = Field(default=0.05, gt=0, lt=1)
@@ -66,7 +64,7 @@ class Training:
         torch.manual_seed(seed)
         self._generator = torch.Generator().manual_seed(seed)
         held_out = max(1, int(len(data) * settings.held_out))
-        horizon_s = settings.value_horizon_s
+        horizon_s = model_settings.value_horizon_s
         self._sampler = Sampler(data, range(held_out, len(data)), horizon_s)
         self._unseen = Sampler(data, range(held_out), horizon_s).draw(1024, self._generator)
         self.model = WorldModel(data.specification, model_settings)
@@ -74,7 +72,7 @@ class Training:
         if not seen.known.any():
             raise UserError(
                 f"no return is known in episodes of {data.ticks} ticks: make them longer than "
-                f"{SEEN_HORIZONS * horizon_s:g} s by --ticks, or value_horizon_s shorter"
+                f"{SEEN_HORIZONS * horizon_s:g} s by --ticks, or model.value_horizon_s shorter"
             )
         self.model.scaling.fit(seen.windows, data.specification.history_ticks)
         self.model.scaling.fit_scores(seen.reward, seen.returns[seen.known])

@@ -20,8 +20,10 @@ from adapt.sim.pretraining import PretrainingSettings, pretrain
 from adapt.sim.sampling import Episodes
 
 SPEC = load_robot("so101")
-SMALL = ModelSettings(latent=8, encoder_hidden=8, layers=1, policy_layers=1, heads=1, score_heads=1)
-SETTINGS = PretrainingSettings(episodes=4, ticks=60, steps=30, batch=8, value_horizon_s=0.2)
+SMALL = ModelSettings(
+    latent=8, encoder_hidden=8, layers=1, policy_layers=1, heads=1, score_heads=1, value_horizon_s=0.2
+)
+SETTINGS = PretrainingSettings(episodes=4, ticks=60, steps=30, batch=8)
 CHILD = """
 import sys
 from pathlib import Path
@@ -167,6 +169,5 @@ def test_a_loss_that_is_not_finite_stops_it_with_the_last_good_state(data: Path,
 
 
 def test_episodes_too_short_for_a_return_are_refused(data: Path, tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"value_horizon_s": 1.0})
     with pytest.raises(UserError, match="longer than 3 s"):
-        run(data, tmp_path / "state.pt", settings)
+        run(data, tmp_path / "state.pt", model=SMALL.model_copy(update={"value_horizon_s": 1.0}))
