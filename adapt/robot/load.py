@@ -40,7 +40,14 @@ def find_configuration(kind: str, name: str) -> Path:
 def load_robot(name: str) -> RobotSpecification:
     """Read a robot file, given its path or its name under configs/robots/.
 
+    Where the model of its simulation lies beside it, the specification has the model's full path.
+
     Raises:
         UserError: see `load_settings` and `find_configuration`.
     """
-    return load_settings(find_configuration("robots", name), RobotSpecification)
+    path = find_configuration("robots", name)
+    robot = load_settings(path, RobotSpecification)
+    if robot.simulation is None or not (beside := path.parent / robot.simulation.model).is_file():
+        return robot
+    simulation = robot.simulation.model_copy(update={"model": str(beside.resolve())})
+    return robot.model_copy(update={"simulation": simulation})

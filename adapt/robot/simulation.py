@@ -26,7 +26,7 @@ class Commands(Settings):
 
     ranges: dict[str, Interval] = {}
     """By command entry; the others are zero."""
-    hold_s: Interval = (2.0, 5.0)
+    hold_s: tuple[Positive, Positive] = (2.0, 5.0)
     """Time until the next one is drawn."""
     zero_share: float = Field(default=0.1, ge=0, le=1)
     """Share of the commands that are zero."""
@@ -119,6 +119,9 @@ class Simulation(Settings):
     start: Start = Start()
     commands: Commands = Commands()
     fall: Fall = Fall()
+    disturbance: Positive = 0.1
+    """Of training data: the expert's actions are disturbed by noise of up to this standard deviation, and
+    by twice as much in bursts, in the action's unit."""
     expert: Expert | None = None
     scenario: str | None = None
     """The stand-in's default scenario, a name in configs/scenarios/<robot>/."""

@@ -37,6 +37,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.observation)
 
+    def select(self, episodes: npt.NDArray[np.bool_]) -> Dataset:
+        """Some of the episodes, by a mask of shape (E,)."""
+        return Dataset(**{each.name: getattr(self, each.name)[episodes] for each in fields(self)})
+
     @property
     def not_finite(self) -> str | None:
         """The name of an array with numbers that are not finite."""

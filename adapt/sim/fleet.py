@@ -23,6 +23,7 @@ class Fleet:
     Attributes:
         spec: the robot.
         robots: E of them.
+        sensing: what they measure.
     """
 
     def __init__(self, spec: RobotSpecification, robots: Sequence[SimulatedRobot], threads: int = 1) -> None:
@@ -37,7 +38,7 @@ class Fleet:
         self._steps = round(spec.period_s / step_s)
         self._late = [round(robot.conditions.latency_s / step_s) for robot in self.robots]
         self._sent: list[FloatArray] = []
-        self._sensing = Sensing(spec, self.robots)
+        self.sensing = Sensing(spec, self.robots)
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
@@ -71,11 +72,11 @@ class Fleet:
 
     def observe(self) -> FloatArray:
         """What the robots would measure without any noise, shape (E, O)."""
-        return self._sensing.read()
+        return self.sensing.read()
 
     def measure(self, generator: np.random.Generator) -> FloatArray:
         """What they measure: with the noise and the resolution of the robot file's channels, shape (E, O)."""
-        return self._sensing.blur(self.observe(), generator)
+        return self.sensing.blur(self.observe(), generator)
 
     @property
     def fallen(self) -> BoolArray:

@@ -12,6 +12,7 @@ from adapt.errors import UserError
 from adapt.robot.simulation import ExpertInput, PolicyExpert
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.fleet import Fleet
+from adapt.sim.simulated_robot import SimulatedRobot
 from adapt.stream.tick import FloatArray
 
 Layers = list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
@@ -73,64 +74,82 @@ class Policy:
         """Prepare for one kind of robot.
 
         Raises:
-            UserError: the action has no rest, or the sizes of the policy are not those of the robot file.
+            UserError: the action has no rest, or the policy does not give as many actions as there are.
         """
         if spec.rest_action is None:
             raise UserError(f"robot {spec.name}: action.limits: 'rest' is missing: an expert policy needs it")
-        self._spec = spec
-        self._settings = settings
-        self._perceptron = perceptron
-        self._rest = np.array(spec.rest_action)
-        self._output: FloatArray | None = None
         if perceptron.outputs != spec.action_size:
             raise UserError(
                 f"robot {spec.name}: the expert policy gives {perceptron.outputs} values for"
                 f" {spec.action_size} actions"
             )
+        self._spec = spec
+        self._settings = settings
+        self._perceptron = perceptron
+        self._rest = np.array(spec.rest_action)
 
     def reset(self) -> None:
-        """Forget the outputs of the tick before."""
-        self._output = None
+        """Nothing is remembered."""
 
-    def act(self, fleet: Fleet, commands: FloatArray) -> FloatArray:
-        """Actions (E, A) for `commands` (E, C), from the true states of the robots.
+    def act(self, fleet: Fleet, commands: FloatArray, sent: FloatArray) -> FloatArray:
+        """See `Expert.act`.
 
         Raises:
             UserError: the robot file names inputs that are not there, or not as many as the policy takes.
         """
-        if self._output is None:
-            self._output = np.zeros((len(fleet), self._spec.action_size))
+        before = (sent - self._rest) / self._settings.action_scale
         observation = fleet.observe()
-        parts = [self._input(each, fleet, observation, commands) for each in self._settings.inputs]
-        values = np.concatenate(parts, axis=1)
+        values = np.concatenate(
+            [self._input(each, fleet, observation, commands[:, 0], before) for each in self._settings.inputs],
+            axis=1,
+        )
         if values.shape[1] != self._perceptron.inputs:
             raise UserError(
                 f"robot {self._spec.name}: simulation.expert.inputs: {values.shape[1]} values, but the policy"
                 f" takes {self._perceptron.inputs}"
             )
-        self._output = self._perceptron(values.astype(np.float32)).astype(np.float64)
-        return self._rest + self._settings.action_scale * self._output
+        output = self._perceptron(values.astype(np.float32)).astype(np.float64)
+        return np.asarray(self._rest + self._settings.action_scale * output)
 
     def _input(
-        self, source: ExpertInput, fleet: Fleet, observation: FloatArray, commands: FloatArray
+        self,
+        source: ExpertInput,
+        fleet: Fleet,
+        observation: FloatArray,
+        command: FloatArray,
+        before: FloatArray,
     ) -> FloatArray:
-        assert self._output is not None
-        count = len(fleet)
         if source.channel is not None:
-            values = observation[:, self._spec.channel_slice(source.channel)]
+            values = observation[:, self._channel(source.channel)]
             if source.relative_to_rest:
                 values = values - self._rest
         elif source.command is not None:
-            values = commands
+            values = command
         elif source.previous_action is not None:
-            values = self._output
+            values = before
         elif source.clock is not None:
             values = observation[:, -2:]
         elif source.clearance is not None:
             values = fleet.clearance(source.clearance)
         elif source.condition is not None:
-            values = np.array([[getattr(each.conditions, source.condition) or 0.0] for each in fleet.robots])
+            values = np.array([[self._condition(robot, source.condition)] for robot in fleet.robots])
         else:
-            values = np.full((count, 1), source.constant)
+            values = np.full((len(fleet), 1), source.constant)
         values = np.tile(values - source.offset, (1, source.repeat))
         return values if source.clip is None else np.clip(values, -source.clip, source.clip)
+
+    def _channel(self, name: str) -> slice:
+        if name not in self._spec.channels:
+            raise UserError(
+                f"robot {self._spec.name}: simulation.expert.inputs: there is no channel '{name}'"
+            )
+        return self._spec.channel_slice(name)
+
+    def _condition(self, robot: SimulatedRobot, name: str) -> float:
+        value = getattr(robot.conditions, name, None)
+        if not isinstance(value, (int, float)):
+            raise UserError(
+                f"robot {self._spec.name}: simulation.expert.inputs: condition '{name}' has no value: give"
+                " it one in simulation.parameters"
+            )
+        return float(value)

@@ -7,6 +7,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from adapt.errors import UserError
 from adapt.robot.interface import Channel
@@ -16,6 +17,7 @@ from adapt.sim.terrain import HeightScan, Planes
 from adapt.stream.tick import FloatArray
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
+STATE_FIELDS = ("qpos", "qvel", "sensordata")
 
 
 class Sensing:
@@ -80,22 +82,12 @@ class Sensing:
     def read(self) -> FloatArray:
         """Noise-free observations of the robots as they are now, shape (E, O)."""
         datas = [robot.data for robot in self._robots]
-        values = np.empty((len(datas), self._spec.observation_size))
-        for places, field in (
-            (self._position, "qpos"),
-            (self._velocity, "qvel"),
-            (self._sensor, "sensordata"),
-        ):
-            if places:
-                rows, sources = np.array(places).T
-                values[:, rows] = np.stack([getattr(data, field) for data in datas])[:, sources]
+        values = self._values(*(np.stack([getattr(data, each) for data in datas]) for each in STATE_FIELDS))
         if self._gravity or self._scans:
             rotation = np.stack([data.xmat[1] for data in datas]).reshape(-1, 3, 3)
             position = np.stack([data.xpos[1] for data in datas])
-            gravity = np.stack([robot.model.opt.gravity for robot in self._robots])
-            down = gravity / np.linalg.norm(gravity, axis=1, keepdims=True)
             for key in self._gravity:
-                values[:, self._spec.channel_slice(key)] = np.einsum("eji,ej->ei", rotation, down)
+                values[:, self._spec.channel_slice(key)] = self._down(rotation[:, None])[:, 0]
             for key, scan in self._scans.items():
                 values[:, self._spec.channel_slice(key)] = scan(position, rotation)
         period_s = self._spec.clock_period_s
@@ -103,6 +95,45 @@ class Sensing:
             phase = 2 * np.pi * np.array([data.time for data in datas]) / period_s
             values[:, -2:] = np.stack([np.cos(phase), np.sin(phase)], axis=1)
         return values
+
+    def of_states(self, states: FloatArray, sensors: FloatArray) -> FloatArray:
+        """What rewards speak of, in states that the robots might come to.
+
+        Args:
+            states: shape (E, N, S), MuJoCo's full physics states.
+            sensors: shape (E, N, D), its sensor data.
+
+        Returns:
+            shape (E, N, O), noise-free; height maps and clock are left at zero, and gravity is that in
+            the frame of a root body with a free joint.
+        """
+        model = self._robots[0].model
+        position, velocity = np.split(states[..., 1 : 1 + model.nq + model.nv], [model.nq], axis=-1)
+        values = self._values(position, velocity, sensors)
+        for key in self._gravity:
+            quaternion = position[..., 3:7].reshape(-1, 4)[:, [1, 2, 3, 0]]  # scipy has the scalar last
+            rotation = Rotation.from_quat(quaternion).as_matrix().reshape(*position.shape[:-1], 3, 3)
+            values[..., self._spec.channel_slice(key)] = self._down(rotation)
+        return values
+
+    def _values(self, position: FloatArray, velocity: FloatArray, sensors: FloatArray) -> FloatArray:
+        """Joints and sensors put to their places, shapes (..., nq), (..., nv), (..., D) to (..., O)."""
+        values = np.zeros((*position.shape[:-1], self._spec.observation_size))
+        for places, source in (
+            (self._position, position),
+            (self._velocity, velocity),
+            (self._sensor, sensors),
+        ):
+            if places:
+                rows, columns = np.array(places).T
+                values[..., rows] = source[..., columns]
+        return values
+
+    def _down(self, rotation: FloatArray) -> FloatArray:
+        """The direction of gravity in body frames (E, N, 3, 3). Shape (E, N, 3)."""
+        gravity = np.stack([robot.model.opt.gravity for robot in self._robots])
+        down = gravity / np.linalg.norm(gravity, axis=1, keepdims=True)
+        return np.asarray(np.einsum("enji,ej->eni", rotation, down))
 
     def blur(self, values: FloatArray, generator: np.random.Generator, scale: float = 1.0) -> FloatArray:
         """Add `scale` times the channels' noise to observations (..., O); round to the channels' steps."""

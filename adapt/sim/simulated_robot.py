@@ -26,6 +26,7 @@ class SimulatedRobot:
         model: the MuJoCo model.
         data: the MuJoCo state.
         conditions: body and surroundings.
+        entries: which controls of the model the action's values are.
         step_s: the physics step.
         fallen: whether it has fallen since the last reset.
     """
@@ -44,7 +45,7 @@ class SimulatedRobot:
         simulation = simulation_of(spec)
         self._start = simulation.start
         self._nominal = nominal
-        self._entries = [nominal.actuator(entry).id for entry in spec.action.entries]
+        self.entries = [nominal.actuator(entry).id for entry in spec.action.entries]
         self.step_s = float(nominal.opt.timestep)
         fall = simulation.fall
         self._upright = -2.0 if fall.tilt_degrees is None else float(np.cos(np.radians(fall.tilt_degrees)))
@@ -86,7 +87,7 @@ class SimulatedRobot:
 
     def run(self, action: FloatArray, steps: int) -> None:
         """Take `steps` physics steps, at least one, under `action` (A,)."""
-        self.data.ctrl[self._entries] = action
+        self.data.ctrl[self.entries] = action
         mujoco.mj_step2(self.model, self.data)
         mujoco.mj_step(self.model, self.data, steps - 1)
         mujoco.mj_step1(self.model, self.data)
