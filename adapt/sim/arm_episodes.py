@@ -49,12 +49,7 @@ def generate_arm_episodes(
         _path(spec, pose, tick_times[-1] + 1.0, behaviour == "excitation", generator)
         for pose, behaviour in zip(start, behaviours, strict=True)
     ]
-    expert = np.stack(
-        [
-            feed_forward(spec, model, arms, index, path, tick_times)
-            for index, (model, path) in enumerate(zip(simulator.models, paths, strict=True))
-        ]
-    )
+    expert = feed_forward(spec, simulator.models, arms, paths, tick_times)
     sent = np.stack(
         [
             _act(spec, str(behaviour), path, actions, generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import mujoco
@@ -22,9 +23,13 @@ SLOW = 0.05
 
 
 def feed_forward(
-    spec: RobotSpecification, model: Any, arms: Arms, index: int, path: ReferencePath, tick_times: FloatArray
+    spec: RobotSpecification,
+    models: Sequence[Any],
+    arms: Arms,
+    paths: Sequence[ReferencePath],
+    tick_times: FloatArray,
 ) -> FloatArray:
-    """Actions that make a simulated arm follow `path`, from its own inverse dynamics.
+    """Actions that make simulated arms follow their paths, from their own inverse dynamics.
 
     An action is held for a period and acts late, so it aims at the middle of the time in which it acts.
     There the motor must give the torque tau (gravity, inertia, friction, back-EMF). A servo whose
@@ -34,31 +39,48 @@ def feed_forward(
 
     Args:
         spec: the robot.
-        model: the MuJoCo model of this arm.
-        arms: the arms that it is one of.
-        index: which of them.
-        path: what to follow, rad.
+        models: the MuJoCo model of each of the E arms.
+        arms: their parameters.
+        paths: what each follows, rad.
         tick_times: shape (T,), when each action is sent, s.
 
     Returns:
-        shape (T, A), rad, within the position limits.
+        shape (E, T, A), rad, within the position limits.
     """
-    times = tick_times + arms.delay_s[index] + spec.period_s / 2
-    position, velocity, acceleration = path.position(times), path.velocity(times), path.acceleration(times)
-    data = mujoco.MjData(model)
-    offset = np.empty_like(position)
-    for row in range(len(times)):
-        data.qpos[:] = position[row] + arms.calibration[index]
-        data.qvel[:] = velocity[row]
-        data.qacc[:] = acceleration[row]
-        mujoco.mj_inverse(model, data)
-        offset[row] = data.qfrc_inverse / arms.stiffness[index]
-    keep = np.exp(-spec.period_s / np.maximum(arms.lead_s[index], 1e-6))
-    for row in range(1, len(times)):
-        offset[row] = keep * offset[row - 1] + (1 - keep) * offset[row]
-    ahead = np.sqrt(np.abs(velocity) * spec.period_s / arms.profile_acceleration[index])
-    taken_up = arms.play[index] / 2 * np.tanh(velocity / SLOW)
+    times = tick_times + arms.delay_s[:, None] + spec.period_s / 2
+    each = list(zip(paths, times, strict=True))
+    position = np.stack([path.position(when) for path, when in each])
+    velocity = np.stack([path.velocity(when) for path, when in each])
+    acceleration = np.stack([path.acceleration(when) for path, when in each])
+    torque = np.stack(
+        [
+            _inverse_dynamics(model, *motion)
+            for model, *motion in zip(
+                models, position + arms.calibration[:, None], velocity, acceleration, strict=True
+            )
+        ]
+    )
+    offset = torque / arms.stiffness[:, None]
+    keep = np.exp(-spec.period_s / np.maximum(arms.lead_s, 1e-6))
+    for tick in range(1, len(tick_times)):
+        offset[:, tick] = keep * offset[:, tick - 1] + (1 - keep) * offset[:, tick]
+    ahead = np.sqrt(np.abs(velocity) * spec.period_s / arms.profile_acceleration[:, None])
+    taken_up = arms.play[:, None] / 2 * np.tanh(velocity / SLOW)
     return within_limits(spec, position + offset + velocity * ahead + taken_up)
+
+
+def _inverse_dynamics(
+    model: Any, position: FloatArray, velocity: FloatArray, acceleration: FloatArray
+) -> FloatArray:
+    """Torques of a motion, all of shape (T, A). The fields are looked up once: that is most of the time."""
+    data = mujoco.MjData(model)
+    qpos, qvel, qacc, needed = data.qpos, data.qvel, data.qacc, data.qfrc_inverse
+    torque = np.empty_like(position)
+    for row in range(len(position)):
+        qpos[:], qvel[:], qacc[:] = position[row], velocity[row], acceleration[row]
+        mujoco.mj_inverse(model, data)
+        torque[row] = needed
+    return torque
 
 
 def correct(

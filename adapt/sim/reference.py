@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from pydantic import Field
 
@@ -12,7 +14,7 @@ from adapt.stream.tick import FloatArray
 
 # Peaks of the minimum-jerk move of length 1 in time 1 (Flash and Hogan, 1985).
 _PEAK_VELOCITY = 15 / 8
-_PEAK_ACCELERATION = 10 / np.sqrt(3)
+_PEAK_ACCELERATION = 10 / math.sqrt(3)
 
 
 class ReferenceSettings(Settings):
@@ -67,13 +69,13 @@ class ReferencePath:
             reach = settings.distance * generator.uniform(0.1, 1.0)
             knots, values = [0.0], [float(start[joint])]
             while knots[-1] < duration_s:
-                target = float(np.clip(values[-1] + generator.uniform(-reach, reach), low, high))
+                target = min(max(values[-1] + generator.uniform(-reach, reach), low), high)
                 if generator.uniform() < settings.rest:
                     target = values[-1]
                 distance = abs(target - values[-1])
                 shortest = max(
                     distance * _PEAK_VELOCITY / velocity,
-                    np.sqrt(distance * _PEAK_ACCELERATION / acceleration),
+                    math.sqrt(distance * _PEAK_ACCELERATION / acceleration),
                 )
                 knots.append(knots[-1] + max(shortest / pace, generator.uniform(0.1, 0.5)))
                 values.append(target)

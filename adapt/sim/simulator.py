@@ -133,7 +133,7 @@ def profile_step(
     # v such that v * step + v^2 / (2 a) covers the gap.
     safe = np.sqrt((0.5 * brake) ** 2 + 2 * acceleration * np.abs(gap)) - 0.5 * brake
     aimed = np.sign(gap) * np.minimum(np.minimum(safe, velocity), np.abs(gap) / step_s)
-    rate = np.clip(aimed, rate - brake, rate + brake)
+    rate = np.minimum(np.maximum(aimed, rate - brake), rate + brake)  # np.clip takes twice as long
     return point + rate * step_s, rate
 
 

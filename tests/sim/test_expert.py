@@ -17,9 +17,7 @@ def tracking_rmse(arms: Arms, seed: int) -> tuple[float, float]:
     times = np.arange(100) * SPEC.period_s
     paths = [ReferencePath(SPEC, START, 5.0, generator) for _ in range(len(arms))]
     wanted = np.stack([path.position(times) for path in paths])
-    expert = np.stack(
-        [feed_forward(SPEC, model, arms, i, paths[i], times) for i, model in enumerate(simulator.models)]
-    )
+    expert = feed_forward(SPEC, simulator.models, arms, paths, times)
     errors = []
     for actions in (wanted, expert):
         motion = simulator.run(np.tile(START, (len(arms), 1)), np.repeat(actions, COMMANDS_PER_TICK, axis=1))
