@@ -80,6 +80,7 @@ def adaptation(
     import torch
 
     from adapt.bags.replay import bag_ticks, one_after_the_other
+    from adapt.commands.dependents import note_evaluation
     from adapt.commands.replay import rehearsal_windows
     from adapt.evaluation.adaptation import compare, learn_offline
     from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
@@ -110,6 +111,7 @@ def adaptation(
     for name, error in comparison.errors.items():
         table.add_row(name, f"{error.total:.4f}")
     output.console().print(table)
+    note_evaluation(path, card.version, f"bench adaptation --train {train} --test {test}")
     output.finish({"robot": specification.name, "version": card.version, **comparison.as_dict()}, json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,48 +25,49 @@ app = typer.Typer(no_args_is_help=True, help="List, show and check model version
 @app.command("list")
 def list_(store: output.Store = output.DEFAULT_STORE, json: output.Json = False) -> None:
     """List all versions: how each stands, since when, and why."""
+    from rich.markup import escape
     from rich.text import Text
 
-    from adapt.commands.lineage import WORDS, in_order, trained_on, why_text
+    from adapt.commands.lineage import DAMAGED, WORDS, in_order, trained_on, why_text
 
     with _registry(store) as registry:
         cards, standings, current = registry.cards(), registry.standings(), registry.current()
     table = output.table(
-        f"{len(cards)} versions in {store}", "version", ">segments", "standing", "since", "why"
+        f"{len(standings)} versions in {escape(str(store))}",
+        "version",
+        ">segments",
+        "standing",
+        "since",
+        "why",
     )
-    for version in in_order(cards, standings):
-        standing, segments = standings[version], trained_on(cards[version])
+    for version in in_order(standings):
+        standing, segments = standings[version], trained_on(cards.get(version))
         mark, style, word = WORDS[standing.kind]
         table.add_row(
             Text(f"{mark} {version}"),
             "" if segments is None else str(segments),
             word,
             "" if standing.since_ns is None else output.moment(standing.since_ns),
-            Text(why_text(standing)),
+            Text(why_text(standing) if version in cards else DAMAGED),
             style=style,
         )
     console = output.console()
     console.print(table)
     if current is None:
         console.print("no version has been admitted")
-    output.finish(
-        {"current": current, "versions": [_about(card, standings[name]) for name, card in cards.items()]},
-        json,
-    )
+    output.finish({"current": current, "versions": _all(cards, standings)}, json)
 
 
 @app.command()
 def tree(store: output.Store = output.DEFAULT_STORE, json: output.Json = False) -> None:
     """Show which version came from which: parents above their children."""
+    from adapt.commands.lineage import print_tree
     from adapt.commands.lineage import tree as lineage_tree
 
     with _registry(store) as registry:
         cards, standings, current = registry.cards(), registry.standings(), registry.current()
-    output.console().print(lineage_tree(f"versions in {store}", cards, standings))
-    output.finish(
-        {"current": current, "versions": [_about(card, standings[name]) for name, card in cards.items()]},
-        json,
-    )
+    print_tree(lineage_tree(f"versions in {store}", cards, standings))
+    output.finish({"current": current, "versions": _all(cards, standings)}, json)
 
 
 @app.command()
@@ -102,7 +103,7 @@ def show(
     output.finish(
         {
             **card.model_dump(mode="json"),
-            **_about(card, standing),
+            **_about(version, card, standing),
             "ancestors": ancestors,
             "decisions": [
                 {
@@ -134,11 +135,13 @@ def dependents(
     """Show what was made with versions, and what of it is stale since its version was replaced."""
     from rich.text import Text
 
+    from adapt.commands.dependents import dependents_in_files
+    from adapt.commands.lineage import print_tree
     from adapt.commands.lineage import tree as lineage_tree
 
-    found_elsewhere = [*_incidents(incidents or store), *_reports(reports or [store])]
+    in_files = dependents_in_files(incidents or store, reports or [store])
     with _registry(store) as registry:
-        found = registry.dependents(version, found_elsewhere)
+        found = registry.dependents(version, in_files)
         cards, standings = registry.cards(), registry.standings()
 
     def leaves(name: str) -> Iterator[Text]:
@@ -152,16 +155,9 @@ def dependents(
                     ("  stale" if each.stale else "", "yellow"),
                 )
 
-    console = output.console()
-    gone = {each.version for each in found if each.kind != "version"} - cards.keys()
-    if version not in gone:
-        console.print(lineage_tree(f"made with versions in {store}", cards, standings, version, leaves))
-    for name in sorted(gone):
-        console.print(f"made with version {name}, whose files are gone:", style="yellow")
-        for leaf in leaves(name):
-            console.print("    ", leaf)
+    print_tree(lineage_tree(f"made with versions in {store}", cards, standings, version, leaves))
     stale = sum(bool(each.stale) for each in found)
-    console.print(f"{len(found)} dependents, {stale} of them stale")
+    output.console().print(f"{len(found)} dependents, {stale} of them stale")
     output.finish({"dependents": [_told(each) for each in found], "stale": stale}, json)
 
 
@@ -258,18 +254,23 @@ def _robot(given: str | None, named: str) -> RobotSpecification:
         raise UserError(f"{error}; the card is of robot '{named}': give its file with --robot") from error
 
 
-def _about(card: Card, standing: Standing) -> dict[str, Any]:
+def _all(cards: Mapping[str, Card], standings: Mapping[str, Standing]) -> list[dict[str, Any]]:
+    return [_about(version, cards.get(version), standings[version]) for version in sorted(standings)]
+
+
+def _about(version: str, card: Card | None, standing: Standing) -> dict[str, Any]:
     from adapt.commands.lineage import trained_on
 
     return {
-        "version": card.version,
-        "parent": card.parent,
+        "version": version,
+        "parent": None if card is None else card.parent,
         "segments": trained_on(card),
         "standing": standing.kind,
         "since_ns": standing.since_ns,
         "reason": standing.reason,
         "stale": standing.stale or None,
         "stale_since_ns": standing.stale_since_ns,
+        "damaged": card is None,
     }
 
 
@@ -277,19 +278,3 @@ def _told(each: Dependent) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {**asdict(each), "stale": each.stale or None}
-
-
-def _incidents(store: Path) -> Iterator[Dependent]:
-    from adapt.bags.incident import list_incidents
-    from adapt.registry.dependents import Dependent
-
-    for each in list_incidents(store):
-        for version in dict.fromkeys(each.card.versions):
-            yield Dependent("incident", each.card.id, version, each.card.stamp_ns)
-
-
-def _reports(paths: list[Path]) -> Iterator[Dependent]:
-    from adapt.registry.dependents import read_reports
-
-    for path in paths:
-        yield from read_reports(path)

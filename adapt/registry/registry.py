@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from adapt.registry.standing import RegistryDecision, Standing, ancestors, drive
 from adapt.robot.specification import RobotSpecification
 
 DECISIONS = "decisions.sqlite"
-logger = logging.getLogger(__name__)
 
 
 class Registry:
@@ -107,13 +106,11 @@ class Registry:
         return sorted(path.name for path in self._versions.glob("[!.]*") if path.is_dir())
 
     def cards(self) -> dict[str, Card]:
-        """The cards of all versions by name; one that was damaged is left out, and named in a warning."""
+        """The cards of all versions whose card is whole; `registry_problems` tells of the others."""
         cards = {}
         for version in self.versions():
-            try:
+            with suppress(UserError):
                 cards[version] = self.card(version)
-            except UserError as error:
-                logger.warning("%s", error)
         return cards
 
     def lineage(self, version: str) -> list[Card]:
@@ -123,7 +120,7 @@ class Registry:
             UserError: there is no such version, or its card was damaged.
         """
         first, cards = self.card(version), self.cards()
-        above = ancestors(version, _parents(cards))
+        above = ancestors(version, self._parents(cards))
         return [first, *(cards[each] for each in above if each in cards)]
 
     def current(self) -> str | None:
@@ -132,8 +129,8 @@ class Registry:
         return drove[-1] if drove else None
 
     def standings(self) -> dict[str, Standing]:
-        """How each version stands, also one that was decided on but whose files are gone."""
-        return standings(_parents(self.cards()), self.decisions())
+        """How each version stands, also one whose files are damaged or gone."""
+        return standings(self._parents(self.cards()), self.decisions())
 
     def admit(self, version: str, evidence: dict[str, Any], reason: str) -> None:
         """Let a version drive.
@@ -201,7 +198,7 @@ class Registry:
         Raises:
             UserError: there is no such version.
         """
-        parents = _parents(self.cards())
+        parents = self._parents(self.cards())
         standing = standings(parents, self.decisions())
         if version is not None and version not in standing:
             self.path(version)
@@ -240,6 +237,9 @@ class Registry:
             raise ValueError("a registry that was opened without a robot neither adds nor loads weights")
         return self._robot
 
+    def _parents(self, cards: Mapping[str, Card]) -> dict[str, str | None]:
+        return {name: cards[name].parent if name in cards else None for name in self.versions()}
+
     def _derived(self, parents: Mapping[str, str | None]) -> Iterator[Dependent]:
         for version, parent in parents.items():
             if parent is not None:
@@ -252,7 +252,3 @@ def registry_of(checkpoint: Path, clock: Callable[[], int]) -> Registry | None:
     versions = checkpoint.resolve().parent.parent
     inside = versions.name == "versions" and (versions.parent / DECISIONS).is_file()
     return Registry(versions.parent, None, clock) if inside else None
-
-
-def _parents(cards: Mapping[str, Card]) -> dict[str, str | None]:
-    return {version: card.parent for version, card in cards.items()}

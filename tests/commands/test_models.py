@@ -6,6 +6,7 @@ import torch
 from small_robot import ROBOT, SMALL, START_NS
 from test_incidents import write_one
 
+from adapt.commands.dependents import note_evaluation
 from adapt.model.checkpoint import save_checkpoint
 from adapt.model.world_model import WorldModel
 from adapt.registry.registry import Registry
@@ -133,9 +134,33 @@ def test_incidents_reports_and_settings_are_dependents(adapt, store, names, tmp_
     assert [each["version"] for each in only if each["kind"] == "evaluation"] == [d]
     code, out, _ = adapt("models", "dependents", "--store", store)
     assert code == 0 and "settings planner.yaml  stale" in out
+
+
+def test_versions_whose_files_are_damaged_or_gone_are_shown_too(adapt, store, names, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    a, b, c, d = names
     shutil.rmtree(store / "versions" / b)
-    assert "whose files are gone" in adapt("models", "dependents", "--store", store)[1]
-    assert "whose files are gone" in adapt("models", "dependents", b, "--store", store)[1]
+    (store / "versions" / d / "model.json").write_text("{")
+    listed = adapt.json("models", "list", "--store", store)["versions"]
+    assert {each["version"]: each["damaged"] for each in listed} == {a: False, b: True, c: False, d: True}
+    lines = adapt("models", "dependents", "--store", store)[1].splitlines()
+    for name in (b, d):
+        (line,) = (line for line in lines if name in line and "parent" not in line)
+        assert "damaged or gone" in line
+    assert "settings planner.yaml  stale" in adapt("models", "dependents", b, "--store", store)[1]
+    assert adapt("models", "tree", "--store", store)[2] == ""
+    assert "not a checkpoint card" in adapt.refused("models", "show", d, "--store", store)
+
+
+def test_an_evaluation_of_a_version_in_a_store_is_written_down_there(adapt, store, names, tmp_path):
+    b = names[1]
+    note_evaluation(store / "versions" / b / "model.safetensors", b, "bench adaptation")
+    told = adapt.json("models", "dependents", "--store", store)["dependents"]
+    found = [each for each in told if each["kind"] == "evaluation"]
+    assert [(each["name"], each["stale"]) for each in found] == [("bench adaptation", "rolled back")]
+    lone = tmp_path / "lone.safetensors"
+    note_evaluation(lone, save_checkpoint(lone, model_of(9), ROBOT).version, "bench adaptation")
+    assert adapt.json("models", "dependents", "--store", store)["dependents"] == told
 
 
 @pytest.mark.parametrize(
