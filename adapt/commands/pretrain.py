@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,7 +33,10 @@ def pretrain(
         Path | None, typer.Option(help="Folder of the data set. [default: a folder of its own in runs/data]")
     ] = None,
     episodes: Annotated[int | None, typer.Option(help="Simulated robots, an episode each.", min=2)] = None,
-    ticks: Annotated[int | None, typer.Option(help="Ticks of an episode.", min=1)] = None,
+    episode_s: Annotated[float | None, typer.Option(help="Length of an episode.", min=0.1)] = None,
+    expert: Annotated[
+        Path | None, typer.Option(help="Weights (.npz) of the expert, where the robot file's is a policy.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps.", min=2)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the robots, the weights and the order of the data.")] = 0,
     workers: WorkerCount = 2,
@@ -57,11 +60,12 @@ def pretrain(
     from adapt.sim.sampling import Episodes, Sampler
 
     specification = load_robot(robot)
-    given = {"episodes": episodes, "ticks": ticks, "steps": steps}
+    given: dict[str, Any] = {"episodes": episodes, "episode_s": episode_s, "steps": steps}
     settings = PretrainingSettings(**{key: value for key, value in given.items() if value is not None})
     path = out or CHECKPOINT_FOLDER / f"{specification.name}.safetensors"
     state = path.with_name(f"{path.stem}.unfinished.pt")
-    plan = plan_data_set(specification, settings.episodes, settings.ticks, seed)
+    ticks = round(settings.episode_s * specification.rate_hz)
+    plan = plan_data_set(specification, settings.episodes, ticks, seed, expert)
     folder = data or DATA / f"{specification.name}-{plan.fingerprint}"
     torch.set_num_threads(threads)
     with output.progress() as bar:
@@ -72,6 +76,7 @@ def pretrain(
             plan,
             crew(workers, ray),
             lambda done: bar.update(simulating, completed=done),
+            expert,
         )
         training = bar.add_task("training steps", total=settings.steps, note="")
 

@@ -27,7 +27,7 @@ BEHAVIOURS = {
 }
 """Shares of the arms that act in each way."""
 
-EXPERT = "inverse dynamics of the simulated arm, with feedback"
+ARM_EXPERT = "inverse dynamics of the simulated arm, with feedback"
 
 
 def generate_arm_episodes(

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import mujoco
 import numpy as np
@@ -17,10 +16,13 @@ from adapt import __version__
 from adapt.errors import UserError
 from adapt.files import replacing
 from adapt.robot.specification import RobotSpecification
-from adapt.sim.arm_episodes import EXPERT, generate_arm_episodes
+from adapt.sim.arm_episodes import ARM_EXPERT, generate_arm_episodes
 from adapt.sim.arms import load_model
 from adapt.sim.data import Dataset
+from adapt.sim.experts import make_expert
 from adapt.sim.manifest import Manifest, differences, load_manifest
+from adapt.sim.mechanics import load_mechanics, simulation_of
+from adapt.sim.model_episodes import generate_model_episodes
 from adapt.sim.shards import pack
 from adapt.sim.workers import Workers, run_jobs
 
@@ -31,10 +33,27 @@ _NOT_DATA = {"description", "budget", "fallback"}
 
 
 def generate_episodes(
-    spec: RobotSpecification, count: int, ticks: int, generator: np.random.Generator
+    spec: RobotSpecification,
+    count: int,
+    ticks: int,
+    generator: np.random.Generator,
+    expert: Path | None = None,
 ) -> Dataset:
-    """Simulate `count` robots drawn from the robot file's ranges, for `ticks` ticks each, in one thread."""
-    return generate_arm_episodes(spec, count, ticks, generator)
+    """Simulate `count` robots drawn from the robot file's ranges, for `ticks` ticks each, in one thread.
+
+    Args:
+        spec: the robot.
+        count: E.
+        ticks: L.
+        generator: of everything random.
+        expert: the weights of the expert, where it is a policy.
+
+    Raises:
+        UserError: see `generate_arm_episodes` and `generate_model_episodes`.
+    """
+    if simulation_of(spec).actuators == "servos":
+        return generate_arm_episodes(spec, count, ticks, generator)
+    return generate_model_episodes(spec, count, ticks, generator, expert)
 
 
 def plan_data_set(
@@ -42,17 +61,25 @@ def plan_data_set(
     episodes: int,
     ticks: int,
     seed: int,
+    expert: Path | None = None,
     episodes_per_shard: int = EPISODES_PER_SHARD,
 ) -> Manifest:
     """What a data set will be, with no shard made yet.
 
     Raises:
-        UserError: the robot file has no simulation, or its model cannot be read.
+        UserError: the robot file has no simulation, its model or expert cannot be read, or `expert` is
+            missing or not wanted.
     """
-    model = load_model(spec)
+    simulation = simulation_of(spec)
+    servos = simulation.actuators == "servos"
+    if servos and expert is not None:
+        raise UserError(f"robot {spec.name}: its expert is {ARM_EXPERT}: leave out --expert")
+    if not servos:
+        make_expert(spec, expert, 0)
+    model = load_model(spec) if servos else load_mechanics(spec)
     content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, content)
-    assert spec.simulation is not None
+    kind = ARM_EXPERT if simulation.expert is None else simulation.expert.kind
     return Manifest(
         robot=spec.name,
         schema_hash=spec.schema_hash,
@@ -60,8 +87,8 @@ def plan_data_set(
         model_sha256=hashlib.sha256(content.tobytes()).hexdigest(),
         simulator=f"mujoco {mujoco.__version__}",
         code_version=__version__,
-        expert=EXPERT,
-        randomisation=spec.simulation.model_dump(mode="json")["randomisation"],
+        expert=kind if expert is None else f"{kind} of sha256 {sha256_of(expert)}",
+        randomisation=simulation.model_dump(mode="json")["randomisation"],
         seed=seed,
         episodes=episodes,
         ticks=ticks,
@@ -77,6 +104,7 @@ class ShardJob:
     sizes: tuple[int, ...]
     ticks: int
     seed: int
+    expert: Path | None
 
     def __call__(self, number: int) -> bytes:
         """The content of shard `number`.
@@ -84,8 +112,9 @@ class ShardJob:
         Raises:
             UserError: the simulation gave numbers that are not finite.
         """
-        seed = np.random.SeedSequence(self.seed, spawn_key=(number,))
-        dataset = generate_episodes(self.spec, self.sizes[number], self.ticks, np.random.default_rng(seed))
+        seed = np.random.SeedSequence(self.seed, spawn_key=(number,))  # as SeedSequence.spawn makes it
+        generator = np.random.default_rng(seed)
+        dataset = generate_episodes(self.spec, self.sizes[number], self.ticks, generator, self.expert)
         if dataset.not_finite is not None:
             raise UserError(f"robot {self.spec.name}: {dataset.not_finite} is not finite: check the model")
         return pack(dataset, self.spec, number, self.seed)
@@ -97,9 +126,11 @@ def generate_data_set(
     plan: Manifest,
     workers: Callable[[], AbstractContextManager[Workers]],
     progress: Callable[[int], None] = lambda done: None,
+    expert: Path | None = None,
 ) -> Manifest:
     """Make the shards that are missing; `progress` is told how many episodes there are.
 
+    `expert` is the file of which the plan has the hash; on a cluster every node has it at this path.
     The same plan gives the same files bit for bit, whoever works and however often it was interrupted.
 
     Raises:
@@ -123,7 +154,7 @@ def generate_data_set(
         progress(done)
         if not missing:
             return manifest
-        job = ShardJob(spec, tuple(sizes.values()), plan.ticks, plan.seed)
+        job = ShardJob(spec, tuple(sizes.values()), plan.ticks, plan.seed, expert)
         with workers() as crew:
             for number, content in run_jobs(crew, job, missing):
                 name = names[number]
@@ -144,19 +175,19 @@ def verify_shards(folder: Path, manifest: Manifest) -> None:
         UserError: one was cut off, altered, or added; it is named.
     """
     for path in sorted(folder.glob("shard-*.h5")):
-        with path.open("rb") as file:
-            found = sha256_of(file)
+        found = sha256_of(path)
         if found != manifest.shards.get(path.name):
             raise UserError(
                 f"{path}: cut off or altered since it was made: delete it and run the same command again"
             )
 
 
-def sha256_of(file: BinaryIO) -> str:
-    """Hash of an open file, read piece by piece (hashlib.file_digest came with Python 3.11)."""
+def sha256_of(path: Path) -> str:
+    """Hash of a file, read piece by piece (hashlib.file_digest came with Python 3.11)."""
     digest = hashlib.sha256()
-    while piece := file.read(1 << 20):
-        digest.update(piece)
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
     return digest.hexdigest()
 
 

@@ -31,7 +31,7 @@ class PretrainingSettings(Settings):
 
     episodes: int = Field(default=4096, gt=1)
     """Simulated robots, each with an episode of its own."""
-    ticks: int = Field(default=250, gt=0)
+    episode_s: float = Field(default=10.0, gt=0)
     steps: int = Field(default=8000, gt=1)
     batch: int = Field(default=256, gt=0)
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -72,7 +72,7 @@ class Training:
         if not seen.known.any():
             raise UserError(
                 f"no return is known in episodes of {data.ticks} ticks: make them longer than "
-                f"{SEEN_HORIZONS * horizon_s:g} s by --ticks, or model.value_horizon_s shorter"
+                f"{SEEN_HORIZONS * horizon_s:g} s by --episode-s, or model.value_horizon_s shorter"
             )
         self.model.scaling.fit(seen.windows, data.specification.history_ticks)
         self.model.scaling.fit_scores(seen.reward, seen.returns[seen.known])

@@ -23,7 +23,7 @@ SPEC = load_robot("so101")
 SMALL = ModelSettings(
     latent=8, encoder_hidden=8, layers=1, policy_layers=1, heads=1, score_heads=1, value_horizon_s=0.2
 )
-SETTINGS = PretrainingSettings(episodes=4, ticks=60, steps=30, batch=8)
+SETTINGS = PretrainingSettings(episodes=4, episode_s=2.4, steps=30, batch=8)
 CHILD = """
 import sys
 from pathlib import Path
@@ -63,7 +63,7 @@ def one_thread():
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    plan = plan_data_set(SPEC, SETTINGS.episodes, SETTINGS.ticks, seed=0)
+    plan = plan_data_set(SPEC, SETTINGS.episodes, 60, seed=0)
     generate_data_set(folder, SPEC, plan, lambda: nullcontext(HereAndNow()))
     return folder
 
