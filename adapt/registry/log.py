@@ -33,6 +33,7 @@ class DecisionLog:
         Raises:
             UserError: the file is not readable.
         """
+        self._path = path
         self._clock = clock
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
@@ -43,14 +44,13 @@ class DecisionLog:
             raise UserError(f"{path}: not readable ({error}): restore it or use a new store") from error
 
     def decisions(self) -> list[RegistryDecision]:
-        """All that was decided, in order."""
-        rows = self._connection.execute(
-            "SELECT stamp_ns, kind, version, reason, evidence FROM decision ORDER BY number"
-        )
-        return [
-            RegistryDecision(stamp_ns, kind, version, reason, json.loads(evidence))
-            for stamp_ns, kind, version, reason, evidence in rows
-        ]
+        """All that was decided, in order.
+
+        Raises:
+            UserError: the file was damaged.
+        """
+        rows = self._rows("SELECT stamp_ns, kind, version, reason, evidence FROM decision ORDER BY number")
+        return [RegistryDecision(*row) for row in rows]
 
     def decide(
         self, kind: str, version: str, reason: str, evidence: Mapping[str, Any], after: int | None = None
@@ -64,14 +64,15 @@ class DecisionLog:
         return written.rowcount == 1
 
     def dependents(self) -> list[Dependent]:
-        """All that was said to depend on a version, the oldest first."""
-        rows = self._connection.execute(
+        """All that was said to depend on a version, the oldest first.
+
+        Raises:
+            UserError: the file was damaged.
+        """
+        rows = self._rows(
             "SELECT kind, name, version, stamp_ns, detail FROM dependent ORDER BY stamp_ns, kind, name"
         )
-        return [
-            Dependent(kind, name, version, stamp_ns, json.loads(detail))
-            for kind, name, version, stamp_ns, detail in rows
-        ]
+        return [Dependent(*row) for row in rows]
 
     def depend(self, kind: str, name: str, version: str, detail: Mapping[str, Any]) -> None:
         """Write down that `name` depends on a version, and no more on the one that it did before."""
@@ -83,3 +84,12 @@ class DecisionLog:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _rows(self, query: str) -> list[list[Any]]:
+        """The rows of a query; the last of their fields is JSON."""
+        try:
+            return [[*row[:-1], json.loads(row[-1])] for row in self._connection.execute(query)]
+        except sqlite3.OperationalError:
+            raise  # the disk, or another process, and not what is in the file
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            raise UserError(f"{self._path}: damaged ({error}): restore it") from error

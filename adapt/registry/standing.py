@@ -46,7 +46,7 @@ def driven(decisions: Iterable[RegistryDecision]) -> list[str]:
     for decision in decisions:
         if decision.kind == "admitted":
             stack.append(decision.version)
-        elif decision.kind == "rolled_back":
+        elif decision.kind == "rolled_back" and len(stack) > 1:
             stack.pop()
     return stack
 
@@ -92,6 +92,8 @@ def _decided(decisions: Iterable[RegistryDecision]) -> dict[str, Standing]:
                 )
             continue
         if each.kind == "rolled_back":
+            if len(stack) < 2:
+                continue  # no registry writes that; the first version stays
             left = stack.pop()
             found[left] = Standing("rolled_back", each.stamp_ns, each.reason, "rolled back", each.stamp_ns)
             reason = f"returned to from {left}: {each.reason}"

@@ -1,9 +1,11 @@
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -300,3 +302,42 @@ def test_a_log_that_is_no_database_is_named(tmp_path):
     (tmp_path / DECISIONS).write_text("not a database, but long enough to be looked at" * 10)
     with pytest.raises(UserError, match=r"decisions\.sqlite: not readable"):
         Registry(tmp_path, ROBOT, lambda: 5)
+
+
+def test_a_log_that_was_altered_is_named(registry, tmp_path):
+    first, second = admitted(registry, range(2))
+    registry.depend("settings", "planner.yaml", first, {})
+    with closing(sqlite3.connect(tmp_path / DECISIONS)) as connection, connection:
+        connection.execute("UPDATE decision SET evidence = '{' WHERE version = ?", (second,))
+        connection.execute("UPDATE dependent SET detail = x'ff'")
+    with pytest.raises(UserError, match=r"decisions\.sqlite: damaged .*: restore it"):
+        registry.current()
+    with closing(sqlite3.connect(tmp_path / DECISIONS)) as connection, connection:
+        connection.execute("DELETE FROM decision WHERE version = ?", (second,))
+    assert registry.current() == first
+    with pytest.raises(UserError, match=r"decisions\.sqlite: damaged"):
+        registry.dependents()
+
+
+def test_a_log_with_a_damaged_page_is_named(registry, tmp_path):
+    for _ in range(200):
+        admitted(registry, range(1))
+    registry.close()
+    path = tmp_path / DECISIONS
+    content = bytearray(path.read_bytes())
+    assert len(content) > 4 * 4096
+    content[4096:] = os.urandom(len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"decisions\.sqlite: (damaged|not readable)"):
+        Registry(tmp_path, ROBOT, lambda: 5).current()
+
+
+def test_a_rollback_that_leads_nowhere_leaves_the_first_version(registry, tmp_path):
+    (first,) = admitted(registry, range(1))
+    with closing(sqlite3.connect(tmp_path / DECISIONS)) as connection, connection:
+        row = (5, "rolled_back", first, "", "{}")
+        connection.execute(
+            "INSERT INTO decision (stamp_ns, kind, version, reason, evidence) VALUES (?, ?, ?, ?, ?)", row
+        )
+    assert registry.current() == first
+    assert registry.standings()[first].kind == "drives"
