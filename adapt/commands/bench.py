@@ -115,6 +115,43 @@ def adaptation(
     output.finish({"robot": specification.name, "version": card.version, **comparison.as_dict()}, json)
 
 
+@app.command()
+def data(
+    robot: output.RobotName = "so101",
+    workers: Annotated[int, typer.Option(help="Processes, and threads of the raw physics.", min=1)] = 2,
+    robots: Annotated[int, typer.Option(help="Simulated robots of a shard.", min=1)] = 128,
+    seconds: Annotated[float, typer.Option(help="Length of an episode.", min=0.1)] = 10.0,
+    expert: Annotated[
+        Path | None, typer.Option(help="Weights (.npz) of the expert, where the robot file's is a policy.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulated robots.")] = 0,
+    json: output.Json = False,
+) -> None:
+    """How fast training data are made, against `mujoco.rollout` of the same robots on as many threads."""
+    from adapt.evaluation.data_rate import measure_data_rate
+    from adapt.robot.load import load_robot
+
+    specification = load_robot(robot)
+    ticks = round(seconds * specification.rate_hz)
+    with output.console().status("making data and rolling out, in turns"):
+        rate = measure_data_rate(specification, workers, robots, ticks, seed, expert)
+    table = output.table("rates", "", ">ticks a second")
+    table.add_row("mujoco.rollout", f"{rate.raw:,.0f}")
+    table.add_row("data set", f"{rate.generated:,.0f}")
+    table.add_row("ratio", f"{rate.ratio:.2f}", style="bold")
+    output.console().print(table)
+    output.finish(
+        {
+            "robot": specification.name,
+            "workers": workers,
+            "rate_generated": rate.generated,
+            "rate_raw": rate.raw,
+            "rate_ratio": rate.ratio,
+        },
+        json,
+    )
+
+
 def _bags(folder: Path) -> list[Path]:
     found = sorted(path.parent for path in folder.glob("*/metadata.yaml"))
     if not found:
