@@ -11,7 +11,7 @@ from adapt.robot.specification import RobotSpecification
 from adapt.sim.fleet import Fleet
 from adapt.sim.mechanics import simulation_of
 from adapt.sim.planner_expert import MonteCarloPlanner
-from adapt.sim.policy_expert import Perceptron, Policy
+from adapt.sim.policy_expert import Policy, load_perceptron
 from adapt.stream.tick import FloatArray
 
 
@@ -22,11 +22,14 @@ class Expert(Protocol):
         """Begin an episode."""
         ...
 
-    def act(self, fleet: Fleet, commands: FloatArray, sent: FloatArray) -> FloatArray:
+    def act(
+        self, fleet: Fleet, observation: FloatArray, commands: FloatArray, sent: FloatArray
+    ) -> FloatArray:
         """What to do in the tick that begins now, shape (E, A).
 
         Args:
             fleet: E robots.
+            observation: shape (E, O), what they would measure without noise.
             commands: shape (E, 1 + T, C), the command now and those of the T ticks that follow.
             sent: shape (E, A), the actions of the tick before.
         """
@@ -50,7 +53,7 @@ def make_expert(spec: RobotSpecification, file: Path | None, seed: int) -> Exper
     if isinstance(settings, PolicyExpert):
         if file is None:
             raise UserError(f"robot {spec.name}: its expert is a policy: give its weights with --expert FILE")
-        return Policy(spec, settings, Perceptron.load(file))
+        return Policy(spec, settings, load_perceptron(file))
     if file is not None:
         raise UserError(f"robot {spec.name}: its expert is a planner: leave out --expert")
     return MonteCarloPlanner(spec, settings, seed)

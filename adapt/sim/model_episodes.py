@@ -88,9 +88,10 @@ def _simulate(
     label = np.empty_like(action)
     fell = np.full(count, total)
     for tick in range(total):
-        observation[:, tick] = fleet.measure(generator)
+        truth = fleet.observe()
+        observation[:, tick] = fleet.sensing.blur(truth, generator)
         ahead = commands[:, tick : tick + 1 + spec.horizon_ticks]
-        label[:, tick] = np.clip(expert.act(fleet, ahead, sent), low, high)
+        label[:, tick] = np.clip(expert.act(fleet, truth, ahead, sent), low, high)
         wanted = sent if tick < waiting else label[:, tick] + disturbances[:, tick]
         action[:, tick] = np.clip(wanted, low, high)
         sent = action[:, tick]

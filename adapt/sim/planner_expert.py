@@ -44,7 +44,9 @@ class MonteCarloPlanner:
         self._generator = np.random.default_rng(self._seed)
         self._plan: FloatArray | None = None
 
-    def act(self, fleet: Fleet, commands: FloatArray, sent: FloatArray) -> FloatArray:
+    def act(
+        self, fleet: Fleet, observation: FloatArray, commands: FloatArray, sent: FloatArray
+    ) -> FloatArray:
         """See `Expert.act`; beyond the commands that are given the last one stays."""
         ticks = self._settings.horizon_ticks
         following = commands[:, 1 : 1 + ticks] if commands.shape[1] > 1 else commands

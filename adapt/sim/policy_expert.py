@@ -6,7 +6,8 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
+import torch
+from torch import nn
 
 from adapt.errors import UserError
 from adapt.robot.simulation import ExpertInput, PolicyExpert
@@ -15,62 +16,45 @@ from adapt.sim.fleet import Fleet
 from adapt.sim.simulated_robot import SimulatedRobot
 from adapt.stream.tick import FloatArray
 
-Layers = list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
 
+def load_perceptron(path: Path) -> nn.Sequential:
+    """A multilayer perceptron with ELU between its linear layers.
 
-class Perceptron:
-    """A multilayer perceptron with ELU between its linear layers, in numpy."""
+    The .npz file has arrays *.<number>.weight (outputs, inputs) and *.<number>.bias, as PyTorch names them.
 
-    def __init__(self, layers: Layers) -> None:
-        self._layers = layers
-
-    @property
-    def inputs(self) -> int:
-        """How many values it takes."""
-        return int(self._layers[0][0].shape[1])
-
-    @property
-    def outputs(self) -> int:
-        """How many values it gives."""
-        return int(self._layers[-1][0].shape[0])
-
-    def __call__(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Outputs (E, outputs) for inputs (E, inputs)."""
-        for weight, bias in self._layers[:-1]:
-            values = values @ weight.T + bias
-            values = np.where(values > 0, values, np.expm1(np.minimum(values, 0)))
-        weight, bias = self._layers[-1]
-        return np.asarray(values @ weight.T + bias)
-
-    @staticmethod
-    def load(path: Path) -> Perceptron:
-        """Read arrays named *.<number>.weight (outputs, inputs) and *.<number>.bias from an .npz file.
-
-        Raises:
-            UserError: the file is missing or holds no perceptron.
-        """
-        try:
-            with np.load(path) as content:
-                names = sorted(
-                    (name for name in content.files if name.endswith(".weight")),
-                    key=lambda name: int(name.split(".")[-2]),
-                )
-                layers: Layers = [
-                    (content[name], content[name.removesuffix("weight") + "bias"]) for name in names
-                ]
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file") from None
-        except (ValueError, KeyError, OSError, IndexError, BadZipFile) as error:
-            raise UserError(f"{path}: not the weights of an expert policy: {error}") from error
-        if not layers or not all(np.isfinite(each).all() for layer in layers for each in layer):
-            raise UserError(f"{path}: not the weights of an expert policy: none, or not finite")
-        return Perceptron(layers)
+    Raises:
+        UserError: the file is missing, or holds no such perceptron.
+    """
+    try:
+        with np.load(path) as content:
+            names = sorted(
+                (name for name in content.files if name.endswith(".weight")),
+                key=lambda name: int(name.split(".")[-2]),
+            )
+            arrays = [(content[name], content[name.removesuffix("weight") + "bias"]) for name in names]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (ValueError, KeyError, OSError, IndexError, BadZipFile) as error:
+        raise UserError(f"{path}: not the weights of an expert policy: {error}") from error
+    layers: list[nn.Module] = []
+    size = None
+    for weight, bias in arrays:
+        fits = weight.ndim == 2 and bias.shape == weight.shape[:1] and size in (None, weight.shape[-1])
+        if not fits or not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+            raise UserError(f"{path}: not the weights of an expert policy: wrong shapes, or not finite")
+        size = len(bias)
+        linear = nn.Linear(*weight.shape[::-1])
+        linear.weight.data, linear.bias.data = torch.from_numpy(weight), torch.from_numpy(bias)
+        layers += [linear, nn.ELU()]
+    if not layers:
+        raise UserError(f"{path}: not the weights of an expert policy: there is no *.weight in it")
+    return nn.Sequential(*layers[:-1]).requires_grad_(False)
 
 
 class Policy:
     """Actions of an expert policy for the robots of a fleet."""
 
-    def __init__(self, spec: RobotSpecification, settings: PolicyExpert, perceptron: Perceptron) -> None:
+    def __init__(self, spec: RobotSpecification, settings: PolicyExpert, perceptron: nn.Sequential) -> None:
         """Prepare for one kind of robot.
 
         Raises:
@@ -78,10 +62,10 @@ class Policy:
         """
         if spec.rest_action is None:
             raise UserError(f"robot {spec.name}: action.limits: 'rest' is missing: an expert policy needs it")
-        if perceptron.outputs != spec.action_size:
+        outputs = perceptron[-1].out_features
+        if outputs != spec.action_size:
             raise UserError(
-                f"robot {spec.name}: the expert policy gives {perceptron.outputs} values for"
-                f" {spec.action_size} actions"
+                f"robot {spec.name}: the expert policy gives {outputs} values for {spec.action_size} actions"
             )
         self._spec = spec
         self._settings = settings
@@ -91,24 +75,26 @@ class Policy:
     def reset(self) -> None:
         """Nothing is remembered."""
 
-    def act(self, fleet: Fleet, commands: FloatArray, sent: FloatArray) -> FloatArray:
+    def act(
+        self, fleet: Fleet, observation: FloatArray, commands: FloatArray, sent: FloatArray
+    ) -> FloatArray:
         """See `Expert.act`.
 
         Raises:
             UserError: the robot file names inputs that are not there, or not as many as the policy takes.
         """
         before = (sent - self._rest) / self._settings.action_scale
-        observation = fleet.observe()
         values = np.concatenate(
             [self._input(each, fleet, observation, commands[:, 0], before) for each in self._settings.inputs],
             axis=1,
         )
-        if values.shape[1] != self._perceptron.inputs:
+        inputs = self._perceptron[0].in_features
+        if values.shape[1] != inputs:
             raise UserError(
                 f"robot {self._spec.name}: simulation.expert.inputs: {values.shape[1]} values, but the policy"
-                f" takes {self._perceptron.inputs}"
+                f" takes {inputs}"
             )
-        output = self._perceptron(values.astype(np.float32)).astype(np.float64)
+        output = self._perceptron(torch.from_numpy(values).float()).double().numpy()
         return np.asarray(self._rest + self._settings.action_scale * output)
 
     def _input(

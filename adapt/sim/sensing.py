@@ -35,6 +35,7 @@ class Sensing:
             UserError: the model has no joint or sensor for an entry.
         """
         self._spec = spec
+        self._size = spec.observation_size
         self._robots = robots
         model = robots[0].model
         self._position: list[tuple[int, int]] = []
@@ -118,7 +119,7 @@ class Sensing:
 
     def _values(self, position: FloatArray, velocity: FloatArray, sensors: FloatArray) -> FloatArray:
         """Joints and sensors put to their places, shapes (..., nq), (..., nv), (..., D) to (..., O)."""
-        values = np.zeros((*position.shape[:-1], self._spec.observation_size))
+        values = np.zeros((*position.shape[:-1], self._size))
         for places, source in (
             (self._position, position),
             (self._velocity, velocity),

@@ -51,10 +51,11 @@ class SimulatedRobot:
         self._upright = -2.0 if fall.tilt_degrees is None else float(np.cos(np.radians(fall.tilt_degrees)))
         try:
             self._key = None if self._start.keyframe is None else nominal.key(self._start.keyframe).id
-            self._watched = np.isin(nominal.geom_bodyid, [nominal.body(name).id for name in fall.bodies])
+            watched = np.isin(nominal.geom_bodyid, [nominal.body(name).id for name in fall.bodies])
         except KeyError as error:
             raise UserError(f"robot {spec.name}: key 'simulation': {' '.join(str(error).split())}") from error
-        self._terrain = nominal.geom_bodyid == 0
+        terrain = nominal.geom_bodyid == 0
+        self._forbidden = np.outer(watched, terrain) | np.outer(terrain, watched)
         self.configure(conditions)
         self.data = mujoco.MjData(self.model)
         self.reset(None)
@@ -94,10 +95,8 @@ class SimulatedRobot:
         self.fallen = self.fallen or bool(self.data.xmat[1, 8] < self._upright) or self._touches()
 
     def _touches(self) -> bool:
-        if self.data.ncon == 0 or not self._watched.any():
-            return False
-        pairs = self.data.contact.geom
-        return bool((self._watched[pairs].any(axis=1) & self._terrain[pairs].any(axis=1)).any())
+        first, second = self.data.contact.geom.T
+        return bool(self._forbidden[first, second].any())
 
 
 def simulated_robots(spec: RobotSpecification, conditions: Sequence[Conditions]) -> list[SimulatedRobot]:

@@ -39,6 +39,8 @@ class Planes:
 
     def height(self, points: FloatArray) -> FloatArray:
         """Height of the ground at `points` (E, N, 2), m. Shape (E, N)."""
+        if not self._gradient.any():
+            return np.broadcast_to(self._offset.max(axis=1, keepdims=True), points.shape[:2])
         heights = np.einsum("enk,epk->epn", points, self._gradient) + self._offset[..., None]
         return np.asarray(heights.max(axis=1))
 
@@ -56,7 +58,7 @@ class HeightScan:
     def __call__(self, position: FloatArray, rotation: FloatArray) -> FloatArray:
         """Values for bases at `position` (E, 3) with `rotation` (E, 3, 3). Shape (E, rows * columns)."""
         yaw = np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0])
-        turn = np.stack([np.cos(yaw), -np.sin(yaw), np.sin(yaw), np.cos(yaw)], axis=-1).reshape(-1, 2, 2)
-        points = self._cells @ turn.swapaxes(1, 2) + position[:, None, :2]
+        back = np.stack([np.cos(yaw), np.sin(yaw), -np.sin(yaw), np.cos(yaw)], axis=-1).reshape(-1, 2, 2)
+        points = self._cells @ back + position[:, None, :2]
         values = position[:, 2:] - self._planes.height(points) - self._settings.offset
         return np.clip(values, -self._settings.clip, self._settings.clip)
