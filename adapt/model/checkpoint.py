@@ -145,11 +145,24 @@ def load_checkpoint(path: Path, specification: RobotSpecification) -> tuple[Worl
         )
     state, card = load_weights(path)
     model = WorldModel(specification, card.settings)
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise UserError(f"{path}: the weights do not fit this code: {str(error).splitlines()[0]}") from error
+    if misfit := _misfit(state, model.state_dict()):
+        raise UserError(
+            f"{path}: the weights do not fit this code (they were made with version {card.code_version}): "
+            f"{misfit}: pretrain again, or use the code that made them"
+        )
+    model.load_state_dict(state)
     return model.eval(), card
+
+
+def _misfit(state: dict[str, Tensor], expected: dict[str, Tensor]) -> str:
+    """The first weight that is not as expected; empty where all are."""
+    for name in sorted({*state, *expected}):
+        if name not in state or name not in expected:
+            return f"weight '{name}' is {'missing' if name in expected else 'not known'}"
+        if state[name].shape != expected[name].shape:
+            shape, wanted = tuple(state[name].shape), tuple(expected[name].shape)
+            return f"weight '{name}' has shape {shape} where {wanted} was expected"
+    return ""
 
 
 def shipped_checkpoint(specification: RobotSpecification) -> Path:

@@ -188,6 +188,32 @@ def test_a_card_with_other_sizes_is_refused(saved: Path) -> None:
     larger = card.model_copy(update={"settings": card.settings.model_copy(update={"linear_rank": 9})})
     saved.with_suffix(".json").write_text(larger.model_dump_json())
     assert f"{saved}: the weights do not fit this code" in refusal(saved)
+    assert "weight 'dynamics." in refusal(saved) and " 9) was expected" in refusal(saved)
+
+
+@pytest.mark.parametrize(("place", "told"), [("time_code", "is missing"), ("time_cod", "is not known")])
+def test_weights_of_other_code_are_refused_by_name(saved: Path, place: str, told: str) -> None:
+    state = dict(MODEL.state_dict())
+    if place in state:
+        del state[place]
+    else:
+        state[place] = torch.zeros(2)
+    save_file(state, saved)
+    card = json.loads(saved.with_suffix(".json").read_text())
+    changed = {"version": content_hash(state), "code_version": "0.0.1"}
+    saved.with_suffix(".json").write_text(json.dumps(card | changed))
+    assert "made with version 0.0.1)" in refusal(saved)
+    assert f"weight '{place}' {told}: pretrain again" in refusal(saved)
+
+
+@pytest.mark.parametrize(
+    "change", [{"latent": 17}, {"heads": 3}, {"latent": 0}, {"layers": -1}, {"heads": 0}]
+)
+def test_a_card_of_sizes_that_no_model_has_is_refused(saved: Path, change: dict[str, int]) -> None:
+    card = json.loads(saved.with_suffix(".json").read_text())
+    card["settings"] |= change
+    saved.with_suffix(".json").write_text(json.dumps(card))
+    assert str(saved.with_suffix("")) in refusal(saved)
 
 
 def test_a_missing_half_is_told(saved: Path) -> None:
