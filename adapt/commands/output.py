@@ -31,15 +31,20 @@ def console() -> Console:
 
 
 def progress() -> Progress:
-    """A bar that vanishes at the end; on standard error, so that it never mixes with the result."""
+    """A bar that vanishes at the end; on standard error, so that it never mixes with the result.
+
+    Where nobody watches (a file, a pipe) nothing is written: rich would leave empty lines.
+    """
+    where = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
+        console=where,
         transient=True,
+        disable=not where.is_terminal,
     )
 
 
