@@ -140,6 +140,8 @@ def generate_data_set(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
+        for left_by_a_kill in folder.glob(".*.tmp"):
+            left_by_a_kill.unlink()
         manifest = load_manifest(folder) or plan
         different = differences(manifest.origin, plan.origin)
         if different:
