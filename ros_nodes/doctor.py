@@ -19,7 +19,7 @@ DISCOVERY_S = 3.0
 
 
 def inspect_live(specification: RobotSpecification, seconds: float) -> Inspection:
-    """Listen for `seconds` from the first message on, and judge; without any, give up after a while.
+    """Listen for `seconds` once all topics have spoken or had the time to be found, and judge.
 
     Raises:
         UserError: a message type of the robot file is not installed.
@@ -32,13 +32,14 @@ def inspect_live(specification: RobotSpecification, seconds: float) -> Inspectio
     try:
         statistics = TopicStatistics(specification)
         deadline = time.monotonic() + DISCOVERY_S + seconds
-        waiting = True
+        silent = set(statistics.topics)
 
         def listener(topic: str) -> Callable[[object], None]:
             def take(message: object) -> None:
-                nonlocal deadline, waiting
-                if waiting:
-                    deadline, waiting = time.monotonic() + seconds, False
+                nonlocal deadline
+                if topic in silent:
+                    silent.remove(topic)
+                    deadline = deadline if silent else time.monotonic() + seconds
                 statistics.feed(topic, message_stamp(message), node.get_clock().now().nanoseconds, message)
 
             return take

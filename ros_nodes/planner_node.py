@@ -131,13 +131,11 @@ class PlannerNode(LifecycleNode):
         if self._swap is None:
             self._announce(card.version)
         self.add_on_set_parameters_callback(self._on_parameters)
+        action, command = specification.action, specification.task.command
+        qualities = {action.topic: RELIABLE, command.topic: command_quality(command)}
         for topic, type_name in self._assembler.topics.items():
-            quality = SENSOR
-            if topic == specification.action.topic:
-                quality = RELIABLE
-            if topic == specification.task.command.topic:
-                quality = command_quality(specification.task.command)
-            self.create_subscription(message_class(topic, type_name), topic, self._feeder(topic), quality)
+            kind, quality = message_class(topic, type_name), qualities.get(topic, SENSOR)
+            self.create_subscription(kind, topic, self._feeder(topic), quality)
         self.create_subscription(String, "/adapt/admitted_version", self._on_admitted, LATCHED)
         self.create_timer(1.0, self._diagnose)
 

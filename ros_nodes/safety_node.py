@@ -119,8 +119,7 @@ class SafetyNode(Node):
         def take(message: Any) -> None:
             with self._changed:
                 now_ns = self._now()
-                # A driver that does not stamp is taken at its arrival.
-                stamp_ns = message_stamp(message) or self._clock_ns()
+                stamp_ns = message_stamp(message)
                 for name, channel in channels:
                     try:
                         values = read_field(message, channel)

@@ -76,8 +76,8 @@ class Supervisor:
         """The present state."""
         return self._machine.state
 
-    def measurement(self, channel: str, values: FloatArray, stamp_ns: int, now_ns: int) -> None:
-        """Take in a message of a sensor: values in the order of `channel`."""
+    def measurement(self, channel: str, values: FloatArray, stamp_ns: int | None, now_ns: int) -> None:
+        """Take in a message of a sensor: values in the order of `channel`; see `Watchdog.measurement`."""
         if reason := self._watchdog.measurement(channel, values, stamp_ns, now_ns):
             self._refuse(f"measurement_{reason}", {"channel": channel})
 

@@ -31,7 +31,7 @@ class Problem:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Measurement:
     values: FloatArray
-    stamp_ns: int
+    stamp_ns: int | None
     arrived_ns: int
 
 
@@ -46,20 +46,23 @@ class Watchdog:
         # As long as a stamp from before a jump may still stand in the planner's history.
         self._distrust_ns = round(1e9 * robot.history_ticks * robot.period_s)
 
-    def measurement(self, channel: str, values: FloatArray, stamp_ns: int, now_ns: int) -> str | None:
+    def measurement(self, channel: str, values: FloatArray, stamp_ns: int | None, now_ns: int) -> str | None:
         """Take in what a sensor says, values in the order of the channel; tell why it is refused, or None.
 
         `wrong_length` and `not_finite` speak for themselves; `not_newer` is a duplicate, an overtaken
-        message, or a driver that repeats itself. A refused measurement does not make the sensor fresh.
+        message, or a driver that repeats itself, which one that gives no stamps (None) cannot be accused
+        of. A refused measurement does not make the sensor fresh.
         """
         if values.shape != (len(self._robot.channels[channel].names),):
             return "wrong_length"
         if not np.isfinite(values).all():
             return "not_finite"
         before = self._newest.get(channel)
-        jumped = self.clock(channel, stamp_ns, now_ns)
-        if before is not None and stamp_ns <= before.stamp_ns and not jumped:
-            return "not_newer"
+        if stamp_ns is not None:
+            jumped = self.clock(channel, stamp_ns, now_ns)
+            repeats = before is not None and before.stamp_ns is not None and stamp_ns <= before.stamp_ns
+            if repeats and not jumped:
+                return "not_newer"
         self._newest[channel] = _Measurement(values, stamp_ns, now_ns)
         return None
 

@@ -25,8 +25,13 @@ class Signal:
         self._size = size
         self._samples: deque[tuple[int, FloatArray]] = deque()
 
-    def add(self, stamp_ns: int, values: FloatArray) -> bool:
-        """Keep a sample; False where it is not newer than the one before."""
+    def add(self, stamp_ns: int, values: FloatArray, *, stamped: bool = True) -> bool:
+        """Keep a sample; False where it is not newer than the one before.
+
+        Simulated time goes in steps: of those that carry no stamp of their own the last of a step counts.
+        """
+        if not stamped and self._samples and stamp_ns == self._samples[-1][0]:
+            self._samples.pop()
         if self._samples and stamp_ns <= self._samples[-1][0]:
             return False
         self._samples.append((stamp_ns, values))
@@ -126,32 +131,34 @@ class TickAssembler:
         Raises:
             UserError: the message lacks what the robot file names.
         """
-        stamp = message_stamp(message)
-        stamp = receive_ns if stamp is None else stamp
+        own_stamp = message_stamp(message)
+        stamped, stamp = own_stamp is not None, receive_ns if own_stamp is None else own_stamp
         specification = self._specification
         for key, channel in specification.channels.items():
             if channel.topic == topic:
-                self.feed_measurement(key, stamp, read_field(message, channel))
+                self.feed_measurement(key, stamp, read_field(message, channel), stamped=stamped)
         if topic == specification.action.topic:
             entries = specification.action.entries
-            self.feed_applied(stamp, read_field(message, specification.action, entries))
+            self.feed_applied(stamp, read_field(message, specification.action, entries), stamped=stamped)
         if topic == specification.task.command.topic:
             self.reference.feed(message, receive_ns)
         if topic == PROPOSAL_TOPIC:
             self.feed_proposal(stamp, _first_point(message, specification), message.header.frame_id)
 
-    def feed_measurement(self, channel: str, stamp_ns: int, values: FloatArray) -> None:
-        """Take what a channel measured at an instant, in the order of its names."""
+    def feed_measurement(
+        self, channel: str, stamp_ns: int, values: FloatArray, *, stamped: bool = True
+    ) -> None:
+        """Take what a channel measured at an instant, in the order of its names; see `Signal.add`."""
         topic = self._specification.channels[channel].topic
-        self._take(self._channels[channel], topic, stamp_ns, values)
+        self._take(self._channels[channel], topic, stamp_ns, values, stamped)
 
-    def feed_applied(self, stamp_ns: int, action: FloatArray) -> None:
-        """Take what the robot was told at an instant."""
-        self._take(self._applied, self._specification.action.topic, stamp_ns, action)
+    def feed_applied(self, stamp_ns: int, action: FloatArray, *, stamped: bool = True) -> None:
+        """Take what the robot was told at an instant; see `Signal.add`."""
+        self._take(self._applied, self._specification.action.topic, stamp_ns, action, stamped)
 
     def feed_proposal(self, stamp_ns: int, action: FloatArray, version: str) -> None:
         """Take what the planner proposed at an instant."""
-        if self._take(self._proposed, PROPOSAL_TOPIC, stamp_ns, action):
+        if self._take(self._proposed, PROPOSAL_TOPIC, stamp_ns, action, stamped=True):
             self._versions.append((stamp_ns, version))
 
     def observe(self, tick_ns: int) -> tuple[FloatArray, BoolArray]:
@@ -210,11 +217,11 @@ class TickAssembler:
             version=made[-1] if made else "",
         )
 
-    def _take(self, signal: Signal, topic: str, stamp: int, values: FloatArray) -> bool:
+    def _take(self, signal: Signal, topic: str, stamp: int, values: FloatArray, stamped: bool) -> bool:
         if not np.isfinite(values).all():
             self.refused[f"{topic}: not finite"] += 1
             return False
-        if not signal.add(stamp, values):
+        if not signal.add(stamp, values, stamped=stamped):
             self.refused[f"{topic}: out of order or twice"] += 1
             return False
         return True

@@ -63,3 +63,12 @@ def test_a_pause_and_slow_drift_are_no_jump(watchdog):
     for n in range(100):
         watchdog.clock("safety", EPOCH + n * 1010 * MS, NOW + n * 1000 * MS)
     assert kind(watchdog, NOW + 9_000 * MS) is None
+
+
+def test_a_driver_without_stamps_is_judged_by_its_arrivals_alone(watchdog):
+    for _ in range(2):
+        assert watchdog.measurement("joint_position", VALUES, None, NOW) is None
+    assert watchdog.measurement("joint_position", VALUES, EPOCH, NOW) is None
+    assert watchdog.measurement("joint_position", VALUES, None, NOW + 100 * MS) is None
+    assert kind(watchdog, NOW + 219 * MS) is None
+    assert kind(watchdog, NOW + 221 * MS) == "sensor_late"

@@ -96,3 +96,14 @@ def test_a_set_point_holds_until_the_next_one() -> None:
     assembler.reference.forget_before(STAMP_NS + 20 * PERIOD_NS)
     assert assembler.commands(STAMP_NS + 20 * PERIOD_NS, 0).tolist() == [[0.0] * 3]
     assert PROPOSAL_TOPIC not in assembler.topics
+
+
+def test_of_messages_without_stamps_the_last_of_an_instant_counts() -> None:
+    assembler = TickAssembler(GO2)
+    scan = GO2.channels["height_scan"]
+    for level in (0.25, 0.5):
+        message = plain(scan.topic, scan.type)
+        write_field(message, scan, np.full(315, level))
+        assembler.feed(scan.topic, message, STAMP_NS)
+    assert not assembler.refused
+    assert assembler.observe(STAMP_NS)[0][GO2.channel_slice("height_scan")].tolist() == [0.5] * 315
