@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 DATA = Path("runs/data")
 
-WorkerCount = Annotated[int, typer.Option(help="Processes that simulate, one thread each.", min=1)]
+WorkerCount = Annotated[
+    int | None,
+    typer.Option(help="Processes that simulate, one thread each. [default: one per core]", min=1),
+]
 RayAddress = Annotated[
     str | None,
     typer.Option("--ray", help="Simulate on this Ray cluster instead; 'local' starts one of --workers."),
@@ -39,7 +43,7 @@ def pretrain(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps.", min=2)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the robots, the weights and the order of the data.")] = 0,
-    workers: WorkerCount = 2,
+    workers: WorkerCount = None,
     ray: RayAddress = None,
     threads: Annotated[int, typer.Option(help="Threads for training.", min=1)] = 2,
     json: output.Json = False,
@@ -106,8 +110,9 @@ def pretrain(
     output.finish(result, json, f"version {card.version} written to {path}; its data are in {folder}")
 
 
-def crew(workers: int, ray: str | None) -> Callable[[], AbstractContextManager[Workers]]:
+def crew(workers: int | None, ray: str | None) -> Callable[[], AbstractContextManager[Workers]]:
     """Who simulates, to be called once there is something to do."""
     from adapt.sim.workers import ProcessWorkers, RayWorkers
 
-    return (lambda: ProcessWorkers(workers)) if ray is None else (lambda: RayWorkers(ray, workers))
+    count = workers or os.cpu_count() or 1
+    return (lambda: ProcessWorkers(count)) if ray is None else (lambda: RayWorkers(ray, count))

@@ -1,11 +1,27 @@
 import os
+import select
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 
 from adapt.errors import UserError
 from adapt.sim.workers import Job, ProcessWorkers, Workers, run_jobs
+
+CHILD = """
+import signal
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_workers import ProcessWorkers, own_process, run_jobs
+with ProcessWorkers(1) as workers:
+    for _, content in run_jobs(workers, own_process, [0]):
+        print(content.decode(), flush=True)
+    signal.pause()
+"""
 
 
 class HereAndNow:
@@ -25,6 +41,10 @@ class HereAndNow:
 
 def name_of(number: int) -> bytes:
     return f"{number}".encode()
+
+
+def own_process(number: int) -> bytes:
+    return f"{os.getpid()}".encode()
 
 
 def three_raises(number: int) -> bytes:
@@ -64,3 +84,14 @@ def test_processes_do_the_jobs_and_a_death_names_its_shard() -> None:
         check(workers)
     with ProcessWorkers(2) as workers, pytest.raises(UserError, match="shard 3: its worker failed"):
         list(run_jobs(workers, three_dies, [0, 3, 4]))
+
+
+def test_workers_do_not_outlive_a_parent_that_is_killed() -> None:
+    """A pool's worker would wait for its next job for ever."""
+    command = [sys.executable, "-c", CHILD, Path(__file__).parent]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        worker = os.pidfd_open(int(child.stdout.readline()))
+        child.send_signal(signal.SIGKILL)
+    ended, _, _ = select.select([worker], [], [], 30.0)
+    assert ended
