@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from adapt.errors import UserError
 from adapt.model.attention import Decoder, Scorer
@@ -285,6 +286,8 @@ class WorldModel(nn.Module):
         features: Tensor = self.join(torch.cat(parts, dim=-1))
         if not self.settings.readable:
             return features
+        # Features that are their own target would grow without bound, or vanish.
+        features = functional.layer_norm(features, features.shape[-1:])
         return torch.cat([self.scaling.change(observation, now), features], dim=-1)
 
     def _past(self, windows: Windows) -> tuple[Tensor, Tensor]:
