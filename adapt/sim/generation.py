@@ -135,8 +135,7 @@ def generate_data_set(
 
     Raises:
         UserError: the folder holds other data, or damaged ones; another process is at it; a worker
-            failed. Nothing is overwritten.
-        OSError: the disk is full, say. The shards made so far are kept.
+            failed; a shard cannot be written. Nothing is overwritten, and whole shards are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
@@ -156,17 +155,33 @@ def generate_data_set(
         progress(done)
         if not missing:
             return manifest
-        job = ShardJob(spec, tuple(sizes.values()), plan.ticks, plan.seed, expert)
+        weights = None if expert is None else expert.absolute()
+        job = ShardJob(spec, tuple(sizes.values()), plan.ticks, plan.seed, weights)
         with workers() as crew:
             for number, content in run_jobs(crew, job, missing):
-                name = names[number]
-                shards = {**manifest.shards, name: hashlib.sha256(content).hexdigest()}
-                manifest = manifest.model_copy(update={"shards": dict(sorted(shards.items()))})
-                manifest.save(folder)
-                with replacing(folder / name) as temporary:
-                    temporary.write_bytes(content)
-                done += sizes[name]
+                manifest = _add_shard(folder, manifest, names[number], content)
+                done += sizes[names[number]]
                 progress(done)
+    return manifest
+
+
+def _add_shard(folder: Path, manifest: Manifest, name: str, content: bytes) -> Manifest:
+    """Announce a shard in the manifest, then write it.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    shards = {**manifest.shards, name: hashlib.sha256(content).hexdigest()}
+    manifest = manifest.model_copy(update={"shards": dict(sorted(shards.items()))})
+    try:
+        manifest.save(folder)
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise UserError(
+            f"{folder / name}: not written: {error.strerror}; the shards made so far are kept: make room and "
+            "run the same command again"
+        ) from error
     return manifest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -14,9 +15,21 @@ from adapt.sim.manifest import differences
 
 
 def save_state(path: Path, origin: dict[str, Any], state: dict[str, Any]) -> None:
-    """Write the state of a training and what it is of, whole or not at all."""
-    with replacing(path) as temporary:
-        torch.save({"origin": origin, **state}, temporary)
+    """Write the state of a training and what it is of, whole or not at all.
+
+    Raises:
+        UserError: it cannot be written; the state before is kept.
+    """
+    content = io.BytesIO()
+    torch.save({"origin": origin, **state}, content)
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(content.getbuffer())
+    except OSError as error:
+        raise UserError(
+            f"{path}: not written: {error.strerror}; the state before it is kept: make room and run the same "
+            "command again"
+        ) from error
 
 
 def load_state(path: Path, origin: dict[str, Any]) -> dict[str, Any] | None:

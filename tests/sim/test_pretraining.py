@@ -1,4 +1,5 @@
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(data: Path, undisturbed, tmp
     state = tmp_path / "state.pt"
     command = [sys.executable, "-c", CHILD, Path(__file__).parent, data, state]
     generator = random.Random(4)
-    for _ in range(3):
+    for _ in range(2):
         last = generator.randrange(1, SETTINGS.steps)
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
@@ -113,7 +114,7 @@ def test_an_interrupted_training_goes_on_from_its_last_state(
 
 
 def test_training_lowers_every_loss(data: Path, tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"steps": 250, "batch": 16})
+    settings = SETTINGS.model_copy(update={"steps": 80, "batch": 16})
     short = SETTINGS.model_copy(update={"steps": 2, "batch": 16})
     (before,), (after,) = run(data, tmp_path / "a", short)[1], run(data, tmp_path / "b", settings)[1]
     assert {"dynamics_loss", "policy_loss", "reward_loss", "value_loss"} < set(after)
@@ -166,6 +167,23 @@ def test_a_loss_that_is_not_finite_stops_it_with_the_last_good_state(data: Path,
     with pytest.raises(UserError, match=r"stopped after step 6: loss nan.*state of step 6 is kept in"):
         run(data, state)
     assert state.read_bytes() == before
+
+
+def test_a_full_disk_keeps_the_state_before(data: Path, undisturbed, tmp_path: Path) -> None:
+    def no_more_space(step: int, curve: list[dict[str, float]]) -> None:
+        if step == 4:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+
+    state = tmp_path / "state.pt"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(UserError, match=r"state\.pt: not written: File too large"):
+            run(data, state, progress=no_more_space)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    seen: list[int] = []
+    assert run(data, state, progress=lambda at, curve: seen.append(at)) == undisturbed
+    assert seen[0] == 3
 
 
 def test_episodes_too_short_for_a_return_are_refused(data: Path, tmp_path: Path) -> None:
