@@ -125,9 +125,8 @@ def test_training_lowers_the_loss_of_every_part(data: Path) -> None:
         training.advance()
     with torch.no_grad():
         after = losses(training.model, seen)
-    assert {
-        name: float(getattr(after, name) / getattr(before, name)) < 0.9 for name in after._fields
-    } == dict.fromkeys(("dynamics", "policy", "reward", "value"), True)
+    assert after._fields == ("dynamics", "policy", "reward", "value")
+    assert all(float(new) < 0.9 * float(old) for old, new in zip(before, after, strict=True))
     assert set(training.curve[-1]) >= {"dynamics_loss", "policy_loss", "reward_loss", "value_loss"}
 
 
