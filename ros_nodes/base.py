@@ -6,13 +6,14 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, Literal, TypeVar
 
 import rclpy
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -140,6 +141,25 @@ class EventPublisher:
             "detail": content,
         }
         self._publisher.publish(String(data=json.dumps(event, allow_nan=False)))
+
+
+class DiagnosticsPublisher:
+    """Tells on /diagnostics how a node is, for people and for whatever watches robots."""
+
+    def __init__(self, node: Node, robot: str) -> None:
+        self._node = node
+        self._robot = robot
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+
+    def publish(self, level: bytes, message: str, values: Mapping[str, str]) -> None:
+        """Publish one status; `level` is one of DiagnosticStatus."""
+        status = DiagnosticStatus(
+            name=self._node.get_name(), hardware_id=self._robot, level=level, message=message
+        )
+        status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(array)
 
 
 def robot_of(parameters: dict[str, Any]) -> RobotSpecification:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
@@ -31,6 +31,7 @@ from adapt.stream.tick_message import TICK_TOPIC, decode_tick
 from ros_nodes.base import (
     LATCHED,
     RELIABLE,
+    DiagnosticsPublisher,
     EventPublisher,
     Severity,
     declare_parameters,
@@ -116,7 +117,7 @@ class LearnerNode(Node):
 
         self._versions = self.create_publisher(String, "/adapt/admitted_version", LATCHED)
         self._statuses = self.create_publisher(String, "/adapt/learner_status", RELIABLE)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self._diagnostics = DiagnosticsPublisher(self, self._robot)
         self._announce()
         self.create_subscription(Float64MultiArray, TICK_TOPIC, self._on_tick, RELIABLE)
         self.create_service(Trigger, "/learner/pause", self._serve(lambda: self._pause("operator")))
@@ -224,13 +225,9 @@ class LearnerNode(Node):
     def _tell_status(self) -> None:
         status = {**self._learner.status(), "paused": self._paused, "ticks_lost": self._lost}
         self._statuses.publish(String(data=json.dumps(status, allow_nan=False)))
-        report = DiagnosticStatus(name="learner", hardware_id=self._robot)
-        report.level = DiagnosticStatus.WARN if self._paused or self._lost else DiagnosticStatus.OK
-        report.message = f"paused: {self._paused}" if self._paused else "learning"
-        report.values = [KeyValue(key=key, value=json.dumps(value)) for key, value in status.items()]
-        array = DiagnosticArray(status=[report])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(array)
+        level = DiagnosticStatus.WARN if self._paused or self._lost else DiagnosticStatus.OK
+        message = f"paused: {self._paused}" if self._paused else "learning"
+        self._diagnostics.publish(level, message, {key: json.dumps(value) for key, value in status.items()})
 
     def _check_thread(self) -> None:
         """Fail loudly: without its thread the node would look alive and learn nothing."""

@@ -209,7 +209,7 @@ def _check(options: Options) -> None:
         if getattr(options, name) and not options.sim:
             raise UserError(f"option '{name}': it is for the stand-in; give 'sim' too")
     if options.checkpoint is not None and not options.checkpoint.is_file():
-        raise UserError(f"{options.checkpoint}: no such checkpoint; adapt pretrain makes one")
+        raise UserError(f"{options.checkpoint}: no such checkpoint; see adapt pretrain --help")
     unknown = sorted({*options.without, *options.overrides} - {*_names(), EVERY_NODE})
     if unknown:
         raise UserError(f"no such node: '{unknown[0]}'; there are: {', '.join(_names())}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 from pydantic import ValidationError
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -34,6 +34,7 @@ from ros_nodes.base import (
     LATCHED,
     RELIABLE,
     SENSOR,
+    DiagnosticsPublisher,
     EventPublisher,
     command_quality,
     declare_parameters,
@@ -85,7 +86,7 @@ class PlannerNode(LifecycleNode):
         self._proposals = self.create_publisher(JointTrajectory, PROPOSAL_TOPIC, RELIABLE)
         self._ticks = self.create_publisher(Float64MultiArray, TICK_TOPIC, RELIABLE)
         self._versions = self.create_publisher(String, "/adapt/model_version", LATCHED)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self._diagnostics = DiagnosticsPublisher(self, self._specification.name)
         torch.set_num_threads(self._given["threads"])
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -119,14 +120,12 @@ class PlannerNode(LifecycleNode):
     def _configure(self) -> None:
         specification, given = self._specification, self._given
         path = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
-        device = choose_device(given["device"])
         self._model, card = load_checkpoint(path, specification)
-        self._model.to(device)
+        self._model.to(choose_device(given["device"]))
         self._pretrained, self._checkpoint = card.version, path
         self._assembler = TickAssembler(specification)
         self._pilot = Pilot(specification, self._model, self._settings, given["seed"])
-        refusal = self._apply({"controller": given["controller"], "version": given["version"]})
-        if refusal:
+        if refusal := self._apply({"controller": given["controller"], "version": given["version"]}):
             raise UserError(refusal)
         if self._swap is None:
             self._announce(card.version)
@@ -151,10 +150,8 @@ class PlannerNode(LifecycleNode):
 
     def _on_admitted(self, message: String) -> None:
         self._admitted = message.data
-        if not self.get_parameter("version").value:
-            refusal = self._apply({"version": ""})
-            if refusal:
-                self.get_logger().error(refusal)
+        if not self.get_parameter("version").value and (refusal := self._apply({"version": ""})):
+            self.get_logger().error(refusal)
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         reason = self._apply({parameter.name: parameter.value for parameter in parameters})
@@ -274,13 +271,9 @@ class PlannerNode(LifecycleNode):
         values |= {"version": self._version, "controller": self._pilot.controller}
         values |= {f"count/{key}": count for key, count in sorted(self._pilot.counts.items())}
         values |= {f"refused/{key}": count for key, count in sorted(self._assembler.refused.items())}
-        status = DiagnosticStatus(name="planner", hardware_id=self._specification.name)
-        status.level = DiagnosticStatus.WARN if self._timing.missed else DiagnosticStatus.OK
-        status.message = f"{values['controller']}, {self._timing.missed} deadlines missed"
-        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-        report = DiagnosticArray(status=[status])
-        report.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(report)
+        level = DiagnosticStatus.WARN if self._timing.missed else DiagnosticStatus.OK
+        message = f"{values['controller']}, {self._timing.missed} deadlines missed"
+        self._diagnostics.publish(level, message, {key: str(value) for key, value in values.items()})
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import String
@@ -26,13 +26,13 @@ from ros_nodes.base import (
     LATCHED,
     RELIABLE,
     SENSOR,
+    DiagnosticsPublisher,
     EventPublisher,
     Severity,
     declare_parameters,
     message_class,
     robot_of,
     run,
-    to_stamp,
 )
 
 FloatArray = npt.NDArray[np.float64]
@@ -71,7 +71,7 @@ class SafetyNode(Node):
         self._changed = threading.Condition()
 
         self._commands = self.create_publisher(self._message_class, action.topic, RELIABLE)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self._diagnostics = DiagnosticsPublisher(self, self._robot.name)
         self._states = self.create_publisher(String, "/adapt/safety_state", LATCHED)
         self._states.publish(String(data=self._supervisor.state.value))
         self.create_subscription(JointTrajectory, "/adapt/proposal", self._on_proposal, RELIABLE)
@@ -187,16 +187,7 @@ class SafetyNode(Node):
             self._supervisor.clock(self._clock_ns(), self._now())
             values = self._supervisor.diagnostics(self._now())
             state = self._supervisor.state
-        status = DiagnosticStatus(
-            name="safety",
-            hardware_id=self._robot.name,
-            level=LEVELS.get(state, DiagnosticStatus.OK),
-            message=state.value,
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
-        )
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = to_stamp(self._clock_ns())
-        self._diagnostics.publish(array)
+        self._diagnostics.publish(LEVELS.get(state, DiagnosticStatus.OK), state.value, values)
 
     def _report(self, kind: str, severity: Severity, detail: dict[str, Any]) -> None:
         changes_state = kind.startswith("safety_")
