@@ -62,8 +62,8 @@ class Episode:
     """What came of one seed.
 
     Attributes:
-        progress_m: way of the root body along the commanded velocity, m, until it fell or the time was over;
-            None where the command is no velocity.
+        progress_m: way of the root body along the commanded velocity as the robot stood at the start, m,
+            until it fell or the time was over; None where the command is no velocity.
         fell_at_s: when it fell, None if it did not.
         tracking_rmse: of what the command tracks, after the wait; None for walkers.
     """
@@ -89,7 +89,7 @@ def run_episode(trial: Trial, seed: int) -> Episode:
     driver = _driver(trial, stand_in, path, seed)
     total = waiting + round(trial.seconds * specification.rate_hz)
     ticks = []
-    start, fell_at_s = stand_in.base_position, None
+    start, forward, fell_at_s = stand_in.base_position, stand_in.base_rotation[:, :2], None
     for count, tick in enumerate(drive(specification, stand_in, driver, reference, total), start=1):
         if count == waiting:
             start = stand_in.base_position
@@ -102,7 +102,7 @@ def run_episode(trial: Trial, seed: int) -> Episode:
     moved = stand_in.base_position - start
     tracked = direction is None and -1 not in specification.command_anchor
     return Episode(
-        progress_m=None if direction is None else float(moved[:2] @ direction),
+        progress_m=None if direction is None else float(moved @ forward @ direction),
         fell_at_s=fell_at_s,
         tracking_rmse=tracking_rmse(specification, [ticks])[0] if tracked else None,
     )

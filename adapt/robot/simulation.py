@@ -19,6 +19,9 @@ class Start(Settings):
     """Joint positions differ by up to so much, in rad or m."""
     velocity_spread: float = Field(default=0.0, ge=0)
     """Joint velocities differ by up to so much, in rad/s or m/s."""
+    held_s: float = Field(default=0.0, ge=0)
+    """A robot with a free base is held there, with its joints free, until the first action and for so long
+    after it, as by a stand: until there is a history to act on."""
 
 
 class Commands(Settings):

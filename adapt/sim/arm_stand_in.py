@@ -99,6 +99,11 @@ class ArmStandIn:
         return np.zeros(3)
 
     @property
+    def base_rotation(self) -> FloatArray:
+        """How the base stands, shape (3, 3)."""
+        return np.eye(3)
+
+    @property
     def fallen(self) -> bool:
         """An arm does not fall."""
         return False

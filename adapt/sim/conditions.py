@@ -13,6 +13,7 @@ from adapt.errors import UserError
 from adapt.robot.interface import Positive
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
+from adapt.stream.tick import FloatArray
 
 NotNegative = Annotated[float, Field(ge=0)]
 
@@ -29,8 +30,7 @@ class Conditions(Settings):
     friction: NotNegative | None = None
     """Sliding friction of the terrain, which is every geom that is fixed to the world."""
     slope_degrees: float = 0.0
-    """The world rises by this angle along x. It is gravity that leans; positions and heights are those of
-    the ground, and the robot starts as on level ground."""
+    """The terrain rises by this angle along x, and the robot starts on it as on level ground."""
     payload_mass: NotNegative = 0.0
     """Added to the root body, kg."""
     payload_x: float = 0.0
@@ -105,10 +105,10 @@ def apply_conditions(model: Any, conditions: Conditions) -> Any:
     terrain = own.geom_bodyid == 0
     if conditions.friction is not None:
         own.geom_friction[terrain, 0] = conditions.friction
-    slope = np.radians(conditions.slope_degrees)
-    along, _, down = own.opt.gravity
-    own.opt.gravity[0] = np.cos(slope) * along + np.sin(slope) * down
-    own.opt.gravity[2] = np.cos(slope) * down - np.sin(slope) * along
+    for geom in np.flatnonzero(terrain):
+        own.geom_pos[geom], own.geom_quat[geom] = on_slope(
+            own.geom_pos[geom], own.geom_quat[geom], conditions.slope_degrees
+        )
     joints = own.jnt_dofadr[own.jnt_type != mujoco.mjtJoint.mjJNT_FREE]
     for field, value in (
         (own.dof_frictionloss, conditions.joint_friction),
@@ -126,6 +126,16 @@ def apply_conditions(model: Any, conditions: Conditions) -> Any:
         _set(own, path, value)
     mujoco.mj_setConst(own, mujoco.MjData(own))
     return own
+
+
+def on_slope(position: FloatArray, quaternion: FloatArray, degrees: float) -> tuple[FloatArray, FloatArray]:
+    """A pose (3,), (4,) turned about the world's y axis, so that what was level along x rises."""
+    half = np.radians(-degrees) / 2
+    turn = np.array([np.cos(half), 0.0, np.sin(half), 0.0])
+    moved, turned = np.empty(3), np.empty(4)
+    mujoco.mju_rotVecQuat(moved, np.array(position), turn)
+    mujoco.mju_mulQuat(turned, turn, np.array(quaternion))
+    return moved, turned
 
 
 def _load(model: Any, conditions: Conditions) -> None:

@@ -19,7 +19,7 @@ class ModelStandIn:
     """One robot of a scenario, in its own simulated time. The same calls and seed give the same robot.
 
     An action is in force until the next one; until the first, the motors hold the robot file's rest, or
-    do nothing where there is none.
+    do nothing where there is none, and the base is held.
 
     Attributes:
         robot: the simulated robot itself, for those who may know the truth.
@@ -46,6 +46,7 @@ class ModelStandIn:
             self.robot.reset(start)
         rest = spec.rest_action
         self._wanted = np.zeros(spec.action_size) if rest is None else np.array(rest)
+        self._commanded = False
         self._on_the_way: deque[tuple[int, FloatArray]] = deque()
         self._events = deque(sorted(scenario.events, key=lambda event: event.time_s))
         self._topics = list(dict.fromkeys(channel.topic for channel in spec.channels.values()))
@@ -66,6 +67,11 @@ class ModelStandIn:
         return np.array(self.robot.data.xpos[1])
 
     @property
+    def base_rotation(self) -> FloatArray:
+        """How the root body truly stands, shape (3, 3): its axes as columns."""
+        return np.array(self.robot.data.xmat[1]).reshape(3, 3)
+
+    @property
     def fallen(self) -> bool:
         """Whether it has fallen since the start."""
         return self.robot.fallen
@@ -82,6 +88,7 @@ class ModelStandIn:
         jitter = self._delays.exponential() * self.scenario.latency_jitter_s
         if lost:
             return
+        self._commanded = True
         due = stamp_ns + round((self.scenario.latency_s + jitter) * 1e9)
         if self._on_the_way:
             due = max(due, self._on_the_way[-1][0])
@@ -94,7 +101,10 @@ class ModelStandIn:
                 self._change(self._events.popleft().set)
             while self._on_the_way and self._on_the_way[0][0] <= self.now_ns:
                 self._wanted = self._on_the_way.popleft()[1]
-            self.robot.run(self._wanted, 1)
+            if self._commanded:
+                self.robot.run(self._wanted, 1)
+            else:
+                self.robot.wait(self._wanted, 1)
             self.now_ns += self._step_ns
 
     def measure(self) -> dict[str, tuple[int, FloatArray]]:

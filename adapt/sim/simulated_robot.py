@@ -10,7 +10,7 @@ import numpy as np
 
 from adapt.errors import UserError
 from adapt.robot.specification import RobotSpecification
-from adapt.sim.conditions import Conditions, apply_conditions
+from adapt.sim.conditions import Conditions, apply_conditions, on_slope
 from adapt.sim.mechanics import load_mechanics, simulation_of
 from adapt.stream.tick import FloatArray
 
@@ -56,6 +56,7 @@ class SimulatedRobot:
             raise UserError(f"robot {spec.name}: key 'simulation': {' '.join(str(error).split())}") from error
         terrain = nominal.geom_bodyid == 0
         self._forbidden = np.outer(watched, terrain) | np.outer(terrain, watched)
+        self._free = nominal.njnt > 0 and nominal.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE
         self.configure(conditions)
         self.data = mujoco.MjData(self.model)
         self.reset(None)
@@ -84,15 +85,42 @@ class SimulatedRobot:
                 (self.data.qvel, velocity, self._start.velocity_spread),
             ):
                 values[places] += spread * generator.uniform(-1, 1, size=len(places))
+        if self._free:
+            self.data.qpos[:3], self.data.qpos[3:7] = on_slope(
+                self.data.qpos[:3], self.data.qpos[3:7], self.conditions.slope_degrees
+            )
+        self._held_at = np.array(self.data.qpos[:7]) if self._free else None
+        self._held_steps = round(self._start.held_s / self.step_s)
         mujoco.mj_forward(self.model, self.data)
 
     def run(self, action: FloatArray, steps: int) -> None:
         """Take `steps` physics steps, at least one, under `action` (A,)."""
         self.data.ctrl[self.entries] = action
+        if self._held_at is not None:
+            held = min(steps, self._held_steps)
+            self._hold(held)
+            self._held_steps -= held
+            steps -= held
+            if steps == 0:
+                return
+            self._held_at = None
         mujoco.mj_step2(self.model, self.data)
         mujoco.mj_step(self.model, self.data, steps - 1)
         mujoco.mj_step1(self.model, self.data)
         self.fallen = self.fallen or bool(self.data.xmat[1, 8] < self._upright) or self._touches()
+
+    def wait(self, action: FloatArray, steps: int) -> None:
+        """As `run`, but the time for which the robot is held has not begun yet."""
+        self._held_steps += steps
+        self.run(action, steps)
+
+    def _hold(self, steps: int) -> None:
+        """Move the joints alone: the root body stays where the robot starts."""
+        for _ in range(steps):
+            mujoco.mj_step2(self.model, self.data)
+            self.data.qpos[:7] = self._held_at
+            self.data.qvel[:6] = 0.0
+            mujoco.mj_step1(self.model, self.data)
 
     def _touches(self) -> bool:
         first, second = self.data.contact.geom.T

@@ -28,6 +28,11 @@ class StandIn(Protocol):
         ...
 
     @property
+    def base_rotation(self) -> FloatArray:
+        """How the root body truly stands, shape (3, 3): its axes as columns."""
+        ...
+
+    @property
     def fallen(self) -> bool:
         """Whether it has fallen since the start."""
         ...
