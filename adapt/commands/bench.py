@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Progress, TaskID
 
 from adapt.commands import output
 from adapt.errors import UserError
@@ -150,6 +151,89 @@ def data(
         },
         json,
     )
+
+
+@app.command("closed-loop")
+def closed_loop(
+    robot: output.RobotName = "so101",
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(help="Hidden effects; may be repeated. [default: the robot file's]"),
+    ] = None,
+    controller: Annotated[str, typer.Option(help="policy, planner, expert or direct.")] = "planner",
+    seeds: Annotated[int, typer.Option(min=1, help="Episodes.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of an episode.")] = 10.0,
+    command: Annotated[
+        str | None, typer.Option(help='Set-point, such as "0.5 0 0", for robots that follow no path.')
+    ] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="World model; by default the shipped one.")] = None,
+    expert: Annotated[Path | None, typer.Option(help="Weights of an expert policy (.npz).")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    json: output.Json = False,
+) -> None:
+    """How a controller drives a simulated robot, in simulated time: progress and falls, or tracking error."""
+    from functools import partial
+
+    from adapt.evaluation.closed_loop import Trial, controller_of, run_episodes, summarise
+    from adapt.robot.load import load_robot
+    from adapt.sim.mechanics import simulation_of
+
+    driver = controller_of(controller)
+    specification = load_robot(robot)
+    numbers = None if command is None else _numbers(command)
+    usual = simulation_of(specification).scenario
+    scenarios = scenario or ([usual] if usual else [])
+    if not scenarios:
+        raise UserError(f"robot {specification.name}: name a scenario with --scenario")
+    results = {}
+    with output.progress() as bar:
+        for name in scenarios:
+            task = bar.add_task(name, total=seeds, note="")
+            trial = Trial(specification, name, driver, seconds, numbers, checkpoint, expert)
+            episodes = run_episodes(trial, seeds, workers, partial(_advance, bar, task))
+            results[name] = summarise(episodes)
+    table = output.table(
+        f"{specification.name}, {controller}, {seeds} episodes of {seconds:g} s (mean, 95 % interval)",
+        "scenario",
+        ">progress, m",
+        ">tracking RMSE",
+        ">falls",
+    )
+    for name, result in results.items():
+        row = [
+            _interval(result.get(key), digits) for key, digits in (("progress_m", 2), ("tracking_rmse", 4))
+        ]
+        table.add_row(name, *row, str(result["falls"]))
+    output.console().print(table)
+    common = {"robot": specification.name, "controller": controller, "seconds": seconds}
+    if len(results) == 1:
+        name, result = next(iter(results.items()))
+        output.finish({**common, "scenario": name, **result}, json)
+    else:
+        output.finish({**common, "scenarios": results}, json)
+
+
+def _advance(bar: Progress, task: TaskID, done: int) -> None:
+    bar.update(task, completed=done)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    import math
+
+    try:
+        numbers = tuple(float(each) for each in text.replace(",", " ").split())
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(math.isfinite(each) for each in numbers):
+        raise UserError(f'--command "{text}": give numbers, such as --command "0.5 0 0"')
+    return numbers
+
+
+def _interval(estimate: dict[str, float] | None, digits: int) -> str:
+    if estimate is None:
+        return ""
+    mean, low, high = (f"{estimate[key]:.{digits}f}" for key in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high})"
 
 
 def _bags(folder: Path) -> list[Path]:

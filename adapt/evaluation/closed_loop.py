@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -30,6 +30,18 @@ from adapt.sim.stand_in import StandIn, make_stand_in
 from adapt.stream.tick import FloatArray
 
 Controller = Literal["policy", "planner", "expert", "direct"]
+
+
+def controller_of(name: str) -> Controller:
+    """The controller of this name.
+
+    Raises:
+        UserError: there is none.
+    """
+    for known in get_args(Controller):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    raise UserError(f"--controller {name}: there are: {', '.join(get_args(Controller))}")
 
 
 @dataclass(frozen=True)
