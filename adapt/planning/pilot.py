@@ -74,6 +74,11 @@ class Pilot:
             )
 
     @property
+    def dead_time_ticks(self) -> int:
+        """1 where its proposals leave on the next beat, 0 where at once."""
+        return self._specification.dead_time_ticks
+
+    @property
     def direct_index(self) -> list[int] | None:
         """For each action the command entry that can be sent as it is; None where there is none."""
         action, command = self._specification.action_anchor, self._specification.command_anchor

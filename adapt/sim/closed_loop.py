@@ -28,6 +28,11 @@ Reference = Callable[[FloatArray], FloatArray]
 class Driver(Protocol):
     """Whoever proposes actions: a pilot, or an expert who knows the truth. See `Pilot`."""
 
+    @property
+    def dead_time_ticks(self) -> int:
+        """1 where its actions leave on the next beat, 0 where at once, as a privileged expert's may."""
+        ...
+
     def reset(self) -> None:
         """Begin an episode."""
         ...
@@ -75,7 +80,7 @@ def drive(
     """
     period_ns = round(specification.period_s * 1e9)
     start_ns = stand_in.now_ns
-    late = specification.dead_time_ticks
+    late = driver.dead_time_ticks
     delay_s = specification.sampling_delay_s
     assembler = TickAssembler(specification)
     safety = SafetyFilter(specification)

@@ -19,7 +19,12 @@ from adapt.stream.tick import BoolArray, FloatArray, Tick
 
 
 class ExpertDriver:
-    """The expert of a fleet drives one stand-in; it waits for as long as a pilot has no history."""
+    """The expert of a fleet drives one stand-in; it waits for as long as a pilot has no history.
+
+    It acts at once, as it does in the data that models are trained on, whatever the robot's dead time.
+    """
+
+    dead_time_ticks = 0
 
     def __init__(self, spec: RobotSpecification, expert: Expert, stand_in: ModelStandIn) -> None:
         self._spec = spec
@@ -56,6 +61,8 @@ class ExpertDriver:
 
 class ArmExpertDriver:
     """Inverse dynamics of the very arm of a scenario, with feedback from its true position."""
+
+    dead_time_ticks = 1
 
     def __init__(self, spec: RobotSpecification, stand_in: ArmStandIn, path: ReferencePath) -> None:
         """Look ahead on the path.
