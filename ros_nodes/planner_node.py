@@ -163,7 +163,7 @@ class PlannerNode(LifecycleNode):
             if name == "controller":
                 if value not in CONTROLLERS:
                     return f"parameter 'controller': '{value}' is none of {', '.join(CONTROLLERS)}"
-                if value == "direct" and self._pilot.direct_index is None:
+                if value == "direct" and self._specification.direct_index is None:
                     return "parameter 'controller': this robot's command cannot be sent to it as it is"
                 self._pilot.controller = value
             elif name == "version":

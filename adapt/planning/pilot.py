@@ -67,7 +67,7 @@ class Pilot:
         self.controller: Controller = controller
         self.counts: Counter[str] = Counter()
         """Proposals by source, and reasons for which there was no fresh one."""
-        if self.direct_index is None and controller == "direct":
+        if self._specification.direct_index is None and controller == "direct":
             raise UserError(
                 f"robot '{specification.name}': controller 'direct' needs an action that targets the "
                 "channel that the command tracks"
@@ -77,14 +77,6 @@ class Pilot:
     def dead_time_ticks(self) -> int:
         """1 where its proposals leave on the next beat, 0 where at once."""
         return self._specification.dead_time_ticks
-
-    @property
-    def direct_index(self) -> list[int] | None:
-        """For each action the command entry that can be sent as it is; None where there is none."""
-        action, command = self._specification.action_anchor, self._specification.command_anchor
-        if -1 in action or not set(action) <= set(command):
-            return None
-        return [command.index(anchor) for anchor in action]
 
     def record(self, tick: Tick) -> None:
         """Take a tick that is complete; a gap in the numbers begins a new history."""
@@ -196,13 +188,15 @@ class Pilot:
         if rest is not None:
             self.counts["rest"] += 1
             return Proposal(np.tile(np.array(rest), (len(ahead), 1)), "rest", None)
-        return self._direct(ahead) if self.direct_index is not None else self._older("no history")
+        return (
+            self._direct(ahead) if self._specification.direct_index is not None else self._older("no history")
+        )
 
     def _direct(self, ahead: FloatArray) -> Proposal:
-        index = self.direct_index
+        index = self._specification.direct_index
         assert index is not None
         self.counts["direct"] += 1
-        return Proposal(ahead[:, index], "direct", None)
+        return Proposal(ahead[:, list(index)], "direct", None)
 
     def _older(self, reason: str) -> Proposal | None:
         self.counts[reason] += 1

@@ -56,6 +56,10 @@ class Planner:
     motion goes with the plan, which costs nothing more and closes most of the distance that random
     search in many dimensions leaves. Otherwise the learned reward and the terminal value, discounted, are
     believed.
+
+    Where the command cannot be sent as it is, the robot may fall, and what a plan leads to beyond the
+    horizon is known to the policy alone: there the search stays around the policy's plan, and the mean of
+    the good samples is taken, not the best of them, which is the one that the model errs most about.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Planner:
         self._generator = generator
         device = generator.device
         self._reward = TaskReward(specification, device) if model.settings.readable else None
+        self._near_policy = specification.direct_index is None
         self._dead_time = specification.dead_time_ticks
         ticks = torch.arange(specification.horizon_ticks + 1, device=device)
         self._discounts = torch.exp(-ticks * specification.period_s / model.settings.value_horizon_s)
@@ -97,7 +102,7 @@ class Planner:
         context = self._model.read(observation[None], action[None])
         policy = self._within(self._model.propose(context, command[None])[0], sent)
         starts = [policy]
-        if self._before is not None:
+        if self._before is not None and not self._near_policy:
             starts.append(self._within(torch.cat([self._before[1:], self._before[-1:]]), sent))
         plan = self._search(context, torch.stack(starts), action[-1], sent, command)
         self._before = plan.actions
@@ -134,8 +139,8 @@ class Planner:
             if not bool(weight.any()):
                 pool = best[None]
                 continue
-            pool = torch.stack([best, mean])
-            if outlook.errors is not None:
+            pool = torch.stack([starts[0] if self._near_policy else best, mean])
+            if outlook.errors is not None and not self._near_policy:
                 error = outlook.errors[best_index]
                 step = correction(plans - best, error - outlook.errors, error, settings.ridge)
                 pool = torch.cat([pool, self._within(best + self._steps * step, sent)])

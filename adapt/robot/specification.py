@@ -189,6 +189,14 @@ class RobotSpecification(Settings):
         rest = [limits.rest for limits in self.action.limits.values()]
         return None if None in rest else tuple(value for value in rest if value is not None)
 
+    @property
+    def direct_index(self) -> tuple[int, ...] | None:
+        """For each action the command entry that can be sent as it is; None where there is none."""
+        action, command = self.action_anchor, self.command_anchor
+        if -1 in action or not set(action) <= set(command):
+            return None
+        return tuple(command.index(anchor) for anchor in action)
+
     def _anchor(self, channel: str | None, names: tuple[str, ...]) -> tuple[int, ...]:
         if channel is None:
             return (-1,) * len(names)

@@ -128,3 +128,21 @@ def test_a_policy_that_is_not_finite_does_not_spoil_the_plan_before() -> None:
         model.policy.output.bias.fill_(torch.nan)
     plan = searching.plan(*STILL, ramp(0.3))
     assert torch.isfinite(plan.actions).all() and plan.value > -torch.inf
+
+
+def test_where_the_robot_may_fall_the_search_stays_around_the_policy() -> None:
+    torque = ARM.model_copy(update={"action": ARM.action.model_copy(update={"targets": None})})
+    torch.manual_seed(0)
+    model = WorldModel(torque, MODEL.settings)
+    with torch.no_grad():
+        model.policy.output.weight.normal_(std=0.1)
+        model.dynamics.impulse_response.normal_()
+    searching = Planner(torque, model.eval(), PlannerSettings(samples=32), torch.Generator().manual_seed(0))
+    noise = PlannerSettings().noise
+    for step in range(4):
+        command = ramp(0.1 * step)
+        policy = searching.policy_plan(*STILL, command)
+        plan = searching.plan(*STILL, command)
+        assert plan.value >= plan.policy_value == pytest.approx(policy.value, rel=1e-4)
+        # The mean of several samples: never as far as the farthest of them, and not along the plan before.
+        assert (plan.actions - policy.actions).abs().max() < 3.0 * noise
