@@ -173,5 +173,8 @@ def shipped_checkpoint(specification: RobotSpecification) -> Path:
     """
     path = CHECKPOINT_FOLDER / f"{specification.name}.safetensors"
     if not path.is_file():
-        raise UserError(f"{path}: no checkpoint comes with robot '{specification.name}': run adapt pretrain")
+        raise UserError(
+            f"{path}: no checkpoint comes with robot '{specification.name}': run adapt pretrain, or give one "
+            "with --checkpoint"
+        )
     return path
