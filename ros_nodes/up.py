@@ -23,7 +23,7 @@ DISCOVERY_S = 3.0
 START_S = 30.0
 """The longest that a node may take to appear or to configure: two cores may have to load torch twice."""
 ANSWER_S = 10.0
-END_S = 10.0
+END_S = 20.0
 """Longer than any node needs; the robot is at rest before the others are asked to end."""
 REFRESH_HZ = 4.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_encode import GO2, STAMP_NS, plain
+from test_encode import GO2 as PLANNED_AHEAD
+from test_encode import STAMP_NS, plain
 
 from adapt.stream.assembler import PROPOSAL_TOPIC, TickAssembler, clock
 from adapt.stream.encode import MeasurementWriter, write_field, write_stamp
 
+GO2 = PLANNED_AHEAD.model_copy(update={"dead_time_ticks": 0})
 PERIOD_NS = 20_000_000
 REST = np.array(GO2.rest_action)
 
