@@ -15,6 +15,7 @@ from pathlib import Path
 from adapt.files import write_text
 from ros_nodes.node_table import NodeEntry, Parameters, parameter_text
 
+ASK_AGAIN_S = 2.0
 LOG_PREFIX = re.compile(r"^\[\w+\] \[[\d.]+\] \[[\w.]+\]: ")
 
 
@@ -108,12 +109,18 @@ class NodeProcess:
 
 
 def end(processes: Iterable[NodeProcess], timeout_s: float) -> list[str]:
-    """Ask all to end, then kill who has not within `timeout_s`; gives the names of those killed."""
-    asked = list(processes)
-    for process in asked:
-        process.interrupt()
+    """Ask all to end, then kill who has not within `timeout_s`; gives the names of those killed.
+
+    They are asked again and again: an interpreter that is still importing may lose the first signal,
+    where it falls into code that lets no exception out.
+    """
+    left = list(processes)
     deadline = time.monotonic() + timeout_s
-    slow = [each for each in asked if not each.wait(max(0.0, deadline - time.monotonic()))]
-    for process in slow:
+    while left and time.monotonic() < deadline:
+        for process in left:
+            process.interrupt()
+        until = min(deadline, time.monotonic() + ASK_AGAIN_S)
+        left = [each for each in left if not each.wait(max(0.0, until - time.monotonic()))]
+    for process in left:
         process.kill()
-    return [process.name for process in slow]
+    return [process.name for process in left]
