@@ -100,9 +100,7 @@ def test_the_make_targets_exist() -> None:
     assert all(f"\n{target}:" in makefile for target in targets)
 
 
-@pytest.mark.parametrize(
-    "command", [each for each in ADAPT if each[0] != "up" and "--live" not in each], ids=" ".join
-)
+@pytest.mark.parametrize("command", WITHOUT_ROS, ids=" ".join)
 def test_a_command_of_the_readme_does_its_work(
     command: list[str], workshop: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -13,9 +12,9 @@ import numpy as np
 from adapt.errors import UserError
 from adapt.robot.interface import Interval
 from adapt.robot.specification import RobotSpecification
+from adapt.sim.mechanics import find_model, simulation_of
 from adapt.stream.tick import FloatArray
 
-MODELS = Path(__file__).parent / "models"
 PAYLOAD_BODY = "payload"
 
 
@@ -139,12 +138,8 @@ def load_model(spec: RobotSpecification) -> Any:
         UserError: the robot file names no model, the model cannot be read, or its joints and actuators
             are not those of the action, in that order.
     """
-    if spec.simulation is None:
-        raise UserError(f"robot {spec.name}: key 'simulation' is missing: add it to simulate this robot")
-    path = Path(spec.simulation.model)
-    path = path if path.is_file() else MODELS / path
-    if not path.is_file():
-        raise UserError(f"{spec.simulation.model}: no such model; there are those of {MODELS}")
+    simulation = simulation_of(spec)
+    path = find_model(simulation.model)
     try:
         model = mujoco.MjModel.from_xml_path(str(path))
     except ValueError as error:
@@ -155,7 +150,7 @@ def load_model(spec: RobotSpecification) -> Any:
         raise UserError(
             f"{path}: its joints and actuators must be {', '.join(spec.action.entries)}, in this order"
         )
-    model.opt.timestep = spec.simulation.physics_step_s
+    model.opt.timestep = simulation.physics_step_s
     return model
 
 

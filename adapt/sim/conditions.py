@@ -73,11 +73,6 @@ def make_conditions(values: dict[str, float]) -> Conditions:
         ) from error
 
 
-def nominal_conditions(spec: RobotSpecification) -> Conditions:
-    """The robot as its file gives it. Raises UserError as `make_conditions` does."""
-    return make_conditions(dict(spec.simulation.parameters) if spec.simulation else {})
-
-
 def draw_conditions(spec: RobotSpecification, count: int, generator: np.random.Generator) -> list[Conditions]:
     """Draw `count` robots, uniformly from the ranges in the robot file.
 

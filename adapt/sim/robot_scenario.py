@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError, model_validator
 
 from adapt.errors import UserError
-from adapt.robot.load import find_configuration
 from adapt.robot.specification import RobotSpecification
-from adapt.settings import load_settings
 from adapt.sim.conditions import Conditions, NotNegative
 from adapt.sim.mechanics import simulation_of
-from adapt.sim.scenario import Event, Probability
+from adapt.sim.scenario import ScenarioFile, read_scenario
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
-class RobotScenario(Conditions):
+class RobotScenario(Conditions, ScenarioFile):
     """One hidden robot of any kind: its body and surroundings, its sensors, its messages."""
-
-    base: str | None = None
-    """Another scenario of this robot; this file then says only what differs from it."""
-    description: str = ""
 
     latency_jitter_s: NotNegative = 0.0
     """Mean of an exponential time added to the latency of each action; the order is kept."""
@@ -28,13 +25,6 @@ class RobotScenario(Conditions):
     """Factor on the noise of the robot file's channels."""
     sensor_bias: dict[str, float] = {}
     """Added to what is measured, by channel or by observation entry (channel/name), in its unit."""
-    lost_measurements: Probability = 0.0
-    """Of each topic's messages."""
-    lost_commands: Probability = 0.0
-
-    events: tuple[Event, ...] = ()
-    """Later changes."""
-
     start_spread: bool = Field(default=True)
     """Whether the start differs by the robot file's spread."""
 
@@ -44,18 +34,16 @@ class RobotScenario(Conditions):
             self.changed(event.set)
         return self
 
-    def changed(self, values: dict[str, Any]) -> RobotScenario:
+    def changed(self, values: dict[str, Any]) -> Self:
         """A copy with new values, validated; the events stay.
 
         Raises:
             ValueError: a field is unknown, cannot be changed, or a value is out of its range.
         """
         for name in values:
-            if name not in type(self).model_fields or name in ("base", "description", "events"):
+            if not self.may_change(name):
                 raise ValueError(f"there is no field '{name}' that can be changed")
-        content = {**self.model_dump(exclude={"events"}), **values}
-        # Events were validated with the scenario; validating them again here would not end.
-        return RobotScenario.model_validate(content).model_copy(update={"events": self.events})
+        return super().changed(values)
 
 
 def load_robot_scenario(spec: RobotSpecification, name: str) -> RobotScenario:
@@ -67,16 +55,8 @@ def load_robot_scenario(spec: RobotSpecification, name: str) -> RobotScenario:
         UserError: there is no such file, a key in it is unknown or wrong, it names an entry that is not
             there, or its base has a base itself.
     """
-    path = find_configuration(f"scenarios/{spec.name}", name)
-    scenario = load_settings(path, RobotScenario)
-    said = {key: getattr(scenario, key) for key in scenario.model_fields_set}
-    if scenario.base is not None:
-        base_path = find_configuration(f"scenarios/{spec.name}", scenario.base)
-        base = load_settings(base_path, RobotScenario)
-        if base.base is not None:
-            raise UserError(f"{path}: key 'base': {base_path} has a base itself: name '{base.base}' instead")
-        said = {**{key: getattr(base, key) for key in base.model_fields_set}, **said}
-    for key in scenario.sensor_bias:
+    path, said = read_scenario(spec, name, RobotScenario)
+    for key in said.get("sensor_bias", {}):
         if key not in spec.channels and key not in spec.observation_names:
             raise UserError(f"{path}: key 'sensor_bias': there is no channel or observation entry '{key}'")
     usual = {key: value for key, value in simulation_of(spec).parameters.items() if key not in said}

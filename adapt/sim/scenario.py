@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -12,7 +13,11 @@ from adapt.robot.load import find_configuration
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 NotNegative = Annotated[float, Field(ge=0)]
+FileType = TypeVar("FileType", bound="ScenarioFile")
 Probability = Annotated[float, Field(ge=0, le=1)]
 PerJoint = float | tuple[float, ...]
 """One number for all joints, or one for each in the order of the robot's action."""
@@ -27,7 +32,56 @@ class Event(Settings):
     set: dict[str, Any] = Field(min_length=1)
 
 
-class Scenario(Settings):
+class ScenarioFile(Settings):
+    """What the scenarios of all kinds of robots have in common."""
+
+    base: str | None = None
+    """Another scenario of this robot; this file then says only what differs from it."""
+    description: str = ""
+
+    lost_measurements: Probability = 0.0
+    """Of each topic's messages."""
+    lost_commands: Probability = 0.0
+
+    events: tuple[Event, ...] = ()
+    """Later changes."""
+
+    def changed(self, values: dict[str, Any]) -> Self:
+        """A copy with new values, validated; the events stay.
+
+        Raises:
+            ValueError: a field is unknown or a value is out of its range.
+        """
+        content = {**self.model_dump(exclude={"events"}), **values}
+        # Events were validated with the scenario; validating them again here would not end.
+        return type(self).model_validate(content).model_copy(update={"events": self.events})
+
+    def may_change(self, name: str) -> bool:
+        """Whether there is a field of this name that has a meaning while the robot runs."""
+        return name in type(self).model_fields and name not in ("base", "description", "events")
+
+
+def read_scenario(robot: RobotSpecification, name: str, kind: type[FileType]) -> tuple[Path, dict[str, Any]]:
+    """Where a scenario is, given its path or its name under configs/scenarios/<robot>/, and what it says.
+
+    What it does not say itself is its base's.
+
+    Raises:
+        UserError: there is no such file, a key in it is unknown or wrong, or its base has a base itself.
+    """
+    path = find_configuration(f"scenarios/{robot.name}", name)
+    scenario = load_settings(path, kind)
+    said = {key: getattr(scenario, key) for key in scenario.model_fields_set}
+    if scenario.base is None:
+        return path, said
+    base_path = find_configuration(f"scenarios/{robot.name}", scenario.base)
+    base = load_settings(base_path, kind)
+    if base.base is not None:
+        raise UserError(f"{path}: key 'base': {base_path} has a base itself: name '{base.base}' instead")
+    return path, {**{key: getattr(base, key) for key in base.model_fields_set}, **said}
+
+
+class Scenario(ScenarioFile):
     """One hidden robot. The defaults are an ideal one: a known servo and no unmodelled effect.
 
     A servo moves its set-point s towards what it was told, with limited acceleration and speed; its
@@ -38,10 +92,6 @@ class Scenario(Settings):
     (Armstrong-Helouvry et al., 1994; the load term after Duclusaud et al., "Extended friction models for
     the physics simulation of servo actuators", 2024), and the arm.
     """
-
-    base: str | None = None
-    """Another scenario of this robot; this file then says only what differs from it."""
-    description: str = ""
 
     stiffness: PositivePerJoint = 10.0
     """N m/rad."""
@@ -92,29 +142,15 @@ class Scenario(Settings):
     """Standard deviation, rad."""
     velocity_step: NotNegative = 0.0767
     """Resolution of the speed that servos report, rad/s (50 encoder steps a second)."""
-    lost_measurements: Probability = 0.0
-    lost_commands: Probability = 0.0
-
-    events: tuple[Event, ...] = ()
 
     @model_validator(mode="after")
     def _events_set_known_fields(self) -> Scenario:
         for event in self.events:
             for name in event.set:
-                if name not in type(self).model_fields or name in ("base", "description", "events"):
+                if not self.may_change(name):
                     raise ValueError(f"events at {event.time_s:g} s set an unknown field '{name}'")
             self.changed(event.set)
         return self
-
-    def changed(self, values: dict[str, Any]) -> Scenario:
-        """A copy with new values, validated.
-
-        Raises:
-            ValueError: a field is unknown or a value is out of its range.
-        """
-        content = {**self.model_dump(exclude={"events"}), **values}
-        # Events were validated with the scenario; validating them again here would not end.
-        return Scenario.model_validate(content).model_copy(update={"events": self.events})
 
     def check_joints(self, count: int) -> None:
         """Refuse lists that have not one number for each of `count` joints.
@@ -155,14 +191,8 @@ def load_scenario(robot: RobotSpecification, name: str) -> Scenario:
         UserError: there is no such file, a key in it is unknown or wrong, a list has not one number for
             each joint, or its base has a base itself. The message names the file and the key.
     """
-    path = find_configuration(f"scenarios/{robot.name}", name)
-    scenario = load_settings(path, Scenario)
-    if scenario.base is not None:
-        base_path = find_configuration(f"scenarios/{robot.name}", scenario.base)
-        base = load_settings(base_path, Scenario)
-        if base.base is not None:
-            raise UserError(f"{path}: key 'base': {base_path} has a base itself: name '{base.base}' instead")
-        scenario = base.model_copy(update={key: getattr(scenario, key) for key in scenario.model_fields_set})
+    path, said = read_scenario(robot, name, Scenario)
+    scenario = Scenario().model_copy(update=said)
     try:
         scenario.check_joints(robot.action_size)
     except ValueError as error:
