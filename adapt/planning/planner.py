@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -23,7 +25,8 @@ class Plan:
         latents: shape (T, latent), what the model expects after each action.
         value: the return of the plan in the model.
         policy_value: the return of the policy's own plan.
-        not_finite: samples whose return was not finite.
+        not_finite: plans whose return was not finite.
+        iterations: of the search; 0 for the policy's own plan.
     """
 
     actions: Tensor
@@ -31,6 +34,7 @@ class Plan:
     value: float
     policy_value: float
     not_finite: int
+    iterations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +94,45 @@ class Planner:
         self._before = None
 
     @torch.no_grad()
-    def plan(self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor) -> Plan:
-        """Plan the next T actions.
+    def plan(
+        self,
+        observation: Tensor,
+        action: Tensor,
+        sent: Tensor,
+        command: Tensor,
+        *,
+        samples: int | None = None,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> Plan:
+        """Plan the next T actions; the search can be stopped, and its size changed from plan to plan.
 
         Args:
             observation: shape (H + 1, O), the last one being now.
             action: shape (H, A), applied between them.
             sent: shape (A,), the action already under way, where the dead time is one tick.
             command: shape (T, C), the reference of the ticks after now.
+            samples: of each iteration; None for as many as the settings say.
+            enough: asked before each iteration whether the time is up. Then the best plan so far is given,
+                without any iteration the policy's own.
         """
         context = self._model.read(observation[None], action[None])
         policy = self._within(self._model.propose(context, command[None])[0], sent)
+        if enough():
+            plan = self._policy_plan(context, policy, action[-1], command)
+            self._before = plan.actions
+            return plan
         starts = [policy]
         if self._before is not None and not self._near_policy:
             starts.append(self._within(torch.cat([self._before[1:], self._before[-1:]]), sent))
-        plan = self._search(context, torch.stack(starts), action[-1], sent, command)
+        plan = self._search(
+            context,
+            torch.stack(starts),
+            action[-1],
+            sent,
+            command,
+            self._settings.samples if samples is None else samples,
+            enough,
+        )
         self._before = plan.actions
         return plan
 
@@ -113,26 +141,39 @@ class Planner:
         """The policy's own plan, without a search. Arguments as for `plan`."""
         context = self._model.read(observation[None], action[None])
         actions = self._within(self._model.propose(context, command[None])[0], sent)
-        outlook = self._evaluate(context, actions[None], action[-1], command)
+        return self._policy_plan(context, actions, action[-1], command)
+
+    def _policy_plan(self, context: Context, actions: Tensor, before: Tensor, command: Tensor) -> Plan:
+        outlook = self._evaluate(context, actions[None], before, command)
         value = float(outlook.returns[0])
-        return Plan(actions, outlook.latents[0], value, value, 0)
+        return Plan(actions, outlook.latents[0], value, value, int(not isfinite(value)), 0)
 
     def _search(
-        self, context: Context, starts: Tensor, before: Tensor, sent: Tensor, command: Tensor
+        self,
+        context: Context,
+        starts: Tensor,
+        before: Tensor,
+        sent: Tensor,
+        command: Tensor,
+        samples: int,
+        enough: Callable[[], bool],
     ) -> Plan:
         """Search around the starts, of which the first is the policy's; the best plan seen is kept."""
         settings = self._settings
-        pool, policy_value, not_finite = starts, float("nan"), 0
+        pool, policy_value, not_finite, done = starts, float("nan"), 0, 0
         for iteration in range(settings.iterations):
+            if done and enough():
+                break
             scale = self._noise * settings.shrink**iteration
-            noise = knot_noise(settings.samples, settings.knots, starts.shape[1], scale, self._generator)
-            around = pool[torch.arange(settings.samples) % len(pool)]
+            noise = knot_noise(samples, settings.knots, starts.shape[1], scale, self._generator)
+            around = pool[torch.arange(samples) % len(pool)]
             plans = torch.cat([pool, self._within(around + noise, sent)])
             outlook = self._evaluate(context, plans, before, command)
             returns = outlook.returns
             policy_value = float(returns[0]) if iteration == 0 else policy_value
             not_finite += int((~torch.isfinite(returns)).sum())
-            weight = weights(returns, settings.effective_samples * settings.samples)
+            weight = weights(returns, settings.effective_samples * samples)
+            done = iteration + 1
             best_index = _best(returns)
             best = plans[best_index]
             mean = self._within(torch.einsum("n,nta->ta", weight, plans), sent)
@@ -147,9 +188,8 @@ class Planner:
         outlook = self._evaluate(context, pool, before, command)
         not_finite += int((~torch.isfinite(outlook.returns)).sum())
         chosen = _best(outlook.returns)
-        return Plan(
-            pool[chosen], outlook.latents[chosen], float(outlook.returns[chosen]), policy_value, not_finite
-        )
+        value = float(outlook.returns[chosen])
+        return Plan(pool[chosen], outlook.latents[chosen], value, policy_value, not_finite, done)
 
     def _evaluate(self, context: Context, plans: Tensor, before: Tensor, command: Tensor) -> Outlook:
         latents = self._model.predict(context, plans)
