@@ -10,6 +10,7 @@ import typer
 from adapt.commands import (
     bags,
     bench,
+    bench_deadlines,
     demo,
     doctor,
     import_simdist,
@@ -45,6 +46,7 @@ app.add_typer(bags.app, name="bags")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(models.app, name="models")
 app.add_typer(ledger.app, name="ledger")
+bench.app.command("deadlines")(bench_deadlines.deadlines)
 app.add_typer(bench.app, name="bench")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,6 @@ from pydantic import ValidationError
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.time import Time
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
@@ -23,6 +24,7 @@ from adapt.errors import UserError
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
 from adapt.model.device import choose_device
 from adapt.model.world_model import WorldModel
+from adapt.planning.pace import Pace, PaceSettings
 from adapt.planning.pilot import Pilot, Proposal
 from adapt.planning.settings import PlannerSettings
 from adapt.planning.timing import Timing
@@ -43,6 +45,7 @@ from ros_nodes.base import (
     run,
 )
 from ros_nodes.messages import proposal_message, tick_message
+from ros_nodes.real_time import set_priority, settle_memory, sleep_until, try_priority
 
 DEFAULTS = {
     "robot": "",
@@ -53,6 +56,8 @@ DEFAULTS = {
     "device": "cpu",
     "seed": 0,
     "threads": 1,
+    "real_time_priority": 0,
+    "time_share": PaceSettings().wanted,
     "samples": PlannerSettings().samples,
     "iterations": PlannerSettings().iterations,
 }
@@ -71,7 +76,7 @@ class PlannerNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("planner")
         self._given = declare_parameters(self, DEFAULTS)
-        self._settings = _settings(self._given)
+        self._settings, pace = _settings(self._given)
         self._specification = robot_of(self._given)
         self._period_ns = round(self._specification.period_s * 1e9)
         self._lock = threading.Lock()
@@ -81,6 +86,7 @@ class PlannerNode(LifecycleNode):
         self._admitted = ""
         self._version = ""
         self._timing = Timing(self._period_ns)
+        self._pace = Pace(self._settings.samples, self._period_ns, pace, time.monotonic_ns)
         self._assembled = 0
         self._events = EventPublisher(self)
         self._proposals = self.create_publisher(JointTrajectory, PROPOSAL_TOPIC, RELIABLE)
@@ -100,6 +106,7 @@ class PlannerNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin the beat."""
+        settle_memory()
         self._leave.clear()
         self._thread = threading.Thread(target=self._beat, name="beat", daemon=True)
         self._thread.start()
@@ -119,12 +126,13 @@ class PlannerNode(LifecycleNode):
 
     def _configure(self) -> None:
         specification, given = self._specification, self._given
+        try_priority(self.get_name(), given["real_time_priority"])
         path = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
         self._model, card = load_checkpoint(path, specification)
         self._model.to(choose_device(given["device"]))
         self._pretrained, self._checkpoint = card.version, path
         self._assembler = TickAssembler(specification)
-        self._pilot = Pilot(specification, self._model, self._settings, given["seed"])
+        self._pilot = Pilot(specification, self._model, self._settings, given["seed"], pace=self._pace)
         if refusal := self._apply({"controller": given["controller"], "version": given["version"]}):
             raise UserError(refusal)
         if self._swap is None:
@@ -137,6 +145,11 @@ class PlannerNode(LifecycleNode):
             self.create_subscription(kind, topic, self._feeder(topic), quality)
         self.create_subscription(String, "/adapt/admitted_version", self._on_admitted, LATCHED)
         self.create_timer(1.0, self._diagnose)
+        milliseconds, wanted = self._pilot.fit(), self._pace.wanted_ns * 1e-6
+        self.get_logger().info(
+            f"{self._pace.samples} of {self._settings.samples} samples: a plan takes {milliseconds:.1f} ms of"
+            f" the {wanted:.0f} ms wanted"
+        )
 
     def _feeder(self, topic: str) -> Callable[[object], None]:
         def feed(message: object) -> None:
@@ -188,6 +201,7 @@ class PlannerNode(LifecycleNode):
 
     def _beat(self) -> None:
         try:
+            set_priority(self._given["real_time_priority"])
             self._drive()
         except Exception as error:
             # The safety node falls back by itself; here it must not go by in silence.
@@ -195,33 +209,39 @@ class PlannerNode(LifecycleNode):
             raise
 
     def _drive(self) -> None:
-        due_ns, index = self._now() + self._period_ns, 0
+        due_ns, index, most_off = self._now() + self._period_ns, 0, LOST_BEAT * self._period_ns
         at_once = self._specification.dead_time_ticks == 0
         waiting: Proposal | None = None
-        while not self._leave.is_set():
-            self.get_clock().sleep_until(Time(nanoseconds=due_ns, clock_type=self.get_clock().clock_type))
-            now_ns = self._now()
-            if abs(now_ns - due_ns) > LOST_BEAT * self._period_ns:
+        while True:
+            now_ns = sleep_until(self.get_clock(), due_ns, most_off, self._leave)
+            if self._leave.is_set():
+                break
+            if abs(now_ns - due_ns) > most_off:
                 self._events.publish("beat_lost", "warning", {"by_ms": (now_ns - due_ns) * 1e-6})
                 self._timing.skipped(max(0, (now_ns - due_ns) // self._period_ns))
                 self._pilot.reset()
+                with self._lock:
+                    self._assembler.reset()
                 due_ns, index, waiting = now_ns + self._period_ns, index + LOST_BEAT, None
                 self._assembled = index
                 continue
             self._timing.woke(due_ns, now_ns)
+            self._pace.begin(max(0, now_ns - due_ns))
             if waiting is not None:
                 self._propose(waiting.actions)
             proposal = self._tick(index, due_ns, None if waiting is None else waiting.actions[0])
+            self._pace.end()
             ended_ns = self._now()
             self._timing.planned(ended_ns - now_ns)
             late = max(0, (ended_ns - due_ns) // self._period_ns)
             if late:
                 self._timing.skipped(late)
-                self._pilot.skip()
-            if at_once and proposal is not None and late < len(proposal.actions):
-                # What was for the ticks that have passed by now is of no use any more.
-                self._propose(proposal.actions[late:])
-            waiting = None if at_once or late > 1 else proposal
+                proposal = self._pilot.late(proposal, late if at_once else late - 1)
+                detail = {"periods": late, "samples": self._pace.samples}
+                self._events.publish("deadline_missed", "warning", detail, minimum_interval_s=1.0)
+            if at_once and proposal is not None:
+                self._propose(proposal.actions)
+            waiting = None if at_once else proposal
             index, due_ns = index + max(1, late), due_ns + max(1, late) * self._period_ns
 
     def _tick(self, index: int, tick_ns: int, proposed: FloatArray | None) -> Proposal | None:
@@ -245,11 +265,12 @@ class PlannerNode(LifecycleNode):
             steps = specification.dead_time_ticks + np.arange(specification.horizon_ticks)
             ahead = self._assembler.reference.at(tick_ns + self._period_ns * steps)
             sent = self._assembler.latest_applied() if proposed is None else proposed
+            behind = self._assembler.ticks_behind(tick_ns)
         self._assembled = index
         for tick in finished:
             self._pilot.record(tick)
             self._ticks.publish(tick_message(tick))
-        proposal = self._pilot.decide(observation, valid, commands, ahead, sent)
+        proposal = self._pilot.decide(observation, valid, commands, ahead, sent, behind)
         if self._pilot.surprised:
             self._events.publish("prediction_error", "error", {"version": self._version}, stamp_ns=tick_ns)
         return proposal
@@ -269,6 +290,9 @@ class PlannerNode(LifecycleNode):
     def _diagnose(self) -> None:
         values: dict[str, object] = dict(self._timing.summary())
         values |= {"version": self._version, "controller": self._pilot.controller}
+        values |= {"samples": self._pace.samples, "most_samples": self._settings.samples}
+        # Of Linux, in KiB: it grows for as long as something is kept that should not be.
+        values |= {"memory_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
         values |= {f"count/{key}": count for key, count in sorted(self._pilot.counts.items())}
         values |= {f"refused/{key}": count for key, count in sorted(self._assembler.refused.items())}
         level = DiagnosticStatus.WARN if self._timing.missed else DiagnosticStatus.OK
@@ -279,14 +303,18 @@ class PlannerNode(LifecycleNode):
         return int(self.get_clock().now().nanoseconds)
 
 
-def _settings(given: dict[str, Any]) -> PlannerSettings:
+def _settings(given: dict[str, Any]) -> tuple[PlannerSettings, PaceSettings]:
     if given["threads"] < 1:
         raise UserError("parameter 'threads' of node 'planner': must be 1 or more")
     try:
-        return PlannerSettings(samples=given["samples"], iterations=given["iterations"])
+        planner = PlannerSettings(samples=given["samples"], iterations=given["iterations"])
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"parameter '{first['loc'][0]}' of node 'planner': {first['msg']}") from error
+    latest = PaceSettings().latest
+    if not 0.0 < given["time_share"] <= latest:
+        raise UserError(f"parameter 'time_share' of node 'planner': must be above 0 and at most {latest}")
+    return planner, PaceSettings(wanted=given["time_share"])
 
 
 def main(args: list[str] | None = None) -> int:

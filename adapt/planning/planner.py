@@ -21,7 +21,7 @@ class Plan:
     """What the planner made of one tick.
 
     Attributes:
-        actions: shape (T, A); with a dead time of one tick the first is already under way.
+        actions: shape (T, A), of which the first D were sent already.
         latents: shape (T, latent), what the model expects after each action.
         value: the return of the plan in the model.
         policy_value: the return of the policy's own plan.
@@ -79,7 +79,6 @@ class Planner:
         device = generator.device
         self._reward = TaskReward(specification, device) if model.settings.readable else None
         self._near_policy = specification.direct_index is None
-        self._dead_time = specification.dead_time_ticks
         ticks = torch.arange(specification.horizon_ticks + 1, device=device)
         self._discounts = torch.exp(-ticks * specification.period_s / model.settings.value_horizon_s)
         limits = specification.action.limits.values()
@@ -109,7 +108,8 @@ class Planner:
         Args:
             observation: shape (H + 1, O), the last one being now.
             action: shape (H, A), applied between them.
-            sent: shape (A,), the action already under way, where the dead time is one tick.
+            sent: shape (D, A), what was sent since now: with a dead time of one tick the action under way,
+                and more where the observation is older than the tick. Every plan begins with it.
             command: shape (T, C), the reference of the ticks after now.
             samples: of each iteration; None for as many as the settings say.
             enough: asked before each iteration whether the time is up. Then the best plan so far is given,
@@ -206,7 +206,7 @@ class Planner:
     def _within(self, plans: Tensor, sent: Tensor) -> Tensor:
         """Within the position limits, and beginning with what is under way. Shape (..., T, A)."""
         limited = torch.minimum(torch.maximum(plans, self._low), self._high)
-        limited[..., : self._dead_time, :] = sent
+        limited[..., : len(sent), :] = sent
         return limited
 
 

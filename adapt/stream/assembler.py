@@ -43,6 +43,11 @@ class Signal:
         """Forget everything."""
         self._samples.clear()
 
+    @property
+    def newest_ns(self) -> int | None:
+        """Stamp of the newest sample; None without one."""
+        return self._samples[-1][0] if self._samples else None
+
     def at(self, stamp_ns: int, max_age_ns: int) -> tuple[FloatArray, bool]:
         """The value at an instant: between two samples linear, after the newest one held.
 
@@ -115,6 +120,12 @@ class TickAssembler:
         self.refused: Counter[str] = Counter()
         """Messages that were not used, by topic and reason."""
 
+    def reset(self) -> None:
+        """Forget what was heard, but for the reference: after the clock has jumped, stamps mean nothing."""
+        for signal in (*self._channels.values(), self._applied, self._proposed):
+            signal.clear()
+        self._versions.clear()
+
     @property
     def topics(self) -> dict[str, str]:
         """The topics to feed, and their message types."""
@@ -177,6 +188,16 @@ class TickAssembler:
             values.append(clock(sampled, self._clock_period_ns))
             valid.append(np.full(2, True))
         return np.concatenate(values), np.concatenate(valid)
+
+    def ticks_behind(self, tick_ns: int) -> int:
+        """How many whole ticks the oldest channel's newest measurement is older than what a tick asks for.
+
+        0 where a channel has not been heard at all: its values are not valid.
+        """
+        sampled = tick_ns - round(self._specification.sampling_delay_s * 1e9)
+        heard = [signal.newest_ns for signal in self._channels.values()]
+        oldest = min((each for each in heard if each is not None), default=sampled)
+        return int(max(0, sampled - oldest) // round(self._specification.period_s * 1e9))
 
     def commands(self, tick_ns: int, ahead: int) -> FloatArray:
         """The reference of the tick at `tick_ns` and of the next `ahead` ticks. Shape (ahead + 1, C)."""

@@ -58,7 +58,8 @@ def decide(
     reference: FloatArray = POSE,
     sent: FloatArray = POSE,
     valid: bool = True,
+    behind: int = 0,
 ) -> Proposal | None:
     """Ask for the next proposal, with a reference of shape (6,) or (HORIZON, 6)."""
     ahead = np.broadcast_to(reference, (HORIZON, 6)).copy()
-    return pilot.decide(observation, np.full(6, valid), ahead, ahead, sent)
+    return pilot.decide(observation, np.full(6, valid), ahead, ahead, sent, behind)

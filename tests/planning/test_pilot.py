@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from servo import ARM, HISTORY, HORIZON, POSE, decide, fill, moved, servo_model, tick
+from servo import ARM, HISTORY, HORIZON, PERIOD_NS, POSE, decide, fill, moved, servo_model, tick
 
 from adapt.errors import UserError
 from adapt.model.world_model import WorldModel
+from adapt.planning.pace import Pace, PaceSettings
 from adapt.planning.pilot import Controller, Pilot, Proposal
 from adapt.planning.settings import PlannerSettings
 from adapt.planning.surprise import Surprise, SurpriseSettings
@@ -193,3 +194,96 @@ def test_reset_forgets_plan_and_history() -> None:
     driving.reset()
     assert decide(driving, reference=GOAL, valid=False) is None
     planned(decide(driving, reference=GOAL), "direct")
+
+
+def stopped_clock(late_ns: int = 0) -> Pace:
+    """A pace on a clock that stands still."""
+    pace = Pace(SETTINGS.samples, PERIOD_NS, PaceSettings(), lambda: 0)
+    pace.begin(late_ns)
+    return pace
+
+
+def test_without_time_to_search_the_policy_drives_and_it_is_counted() -> None:
+    driving = Pilot(ARM, servo_model(lively_policy=True), SETTINGS, 0, "planner", stopped_clock(PERIOD_NS))
+    fill(driving)
+    proposal = planned(decide(driving, reference=GOAL), "policy")
+    policy = pilot("policy")
+    fill(policy)
+    np.testing.assert_array_equal(proposal.actions, planned(decide(policy, reference=GOAL), "policy").actions)
+    assert driving.counts["no time to search"] == 1 and policy.counts["no time to search"] == 0
+
+
+def test_with_time_the_pace_says_how_many_samples() -> None:
+    pace = stopped_clock()
+    driving = Pilot(ARM, servo_model(lively_policy=True), SETTINGS, 0, "planner", pace)
+    fill(driving)
+    expected = pilot()
+    fill(expected)
+    actions = planned(decide(driving, reference=GOAL)).actions
+    np.testing.assert_array_equal(actions, planned(decide(expected, reference=GOAL)).actions)
+    pace.samples = 4
+    fewer = planned(decide(driving, reference=GOAL)).actions
+    assert not np.array_equal(fewer, planned(decide(expected, reference=GOAL)).actions)
+
+
+def test_a_pace_is_fitted_before_anything_moves() -> None:
+    now_ns = 0
+
+    def clock() -> int:
+        nonlocal now_ns
+        now_ns += PERIOD_NS // 2
+        return now_ns
+
+    pace = Pace(64, PERIOD_NS, PaceSettings(), clock)
+    driving = Pilot(ARM, servo_model(), SETTINGS, 0, "planner", pace)
+    assert driving.fit() == pytest.approx(20.0)
+    assert pace.samples == PaceSettings().fewest_samples
+    assert pilot().fit() is None
+
+
+@pytest.mark.parametrize("behind", [1, 2, 3])
+def test_old_measurements_are_carried_on_by_what_was_sent_since(behind: int) -> None:
+    """The servos moved on while nothing was heard: the plan is as if it had been."""
+    generator = np.random.default_rng(0)
+    driving = pilot()
+    position, observed = POSE, [POSE]
+    for index in range(HISTORY + behind):
+        applied = POSE + generator.uniform(-0.1, 0.1, 6)
+        heard = position if index <= HISTORY else observed[HISTORY]
+        driving.record(tick(index, observation=heard, applied=applied))
+        position = moved(position, applied)
+        observed.append(position)
+    sent = POSE + 0.05
+    stale = observed[HISTORY]
+    proposal = planned(decide(driving, observation=stale, reference=GOAL, sent=sent, behind=behind))
+    assert proposal.actions.shape == (HORIZON - 1 - behind, 6)
+    assert proposal.latents is not None
+    expected = servo_model().observation(proposal.latents[None], torch.from_numpy(stale)[None].float())[0]
+    for action, predicted in zip([sent, *proposal.actions], expected, strict=True):
+        position = moved(position, action)
+        np.testing.assert_allclose(predicted, position, atol=1e-5)
+    assert driving.counts["measurement behind"] == 1
+
+
+def test_measurements_that_are_too_old_leave_the_tail_and_then_nothing() -> None:
+    driving = pilot()
+    fill(driving, ticks=HISTORY + SETTINGS.oldest_tail_ticks)
+    planned(decide(driving, reference=GOAL))
+    for _ in range(SETTINGS.oldest_tail_ticks):
+        planned(decide(driving, reference=GOAL, behind=SETTINGS.oldest_tail_ticks + 1), "tail")
+    assert decide(driving, reference=GOAL, behind=SETTINGS.oldest_tail_ticks + 1) is None
+    assert driving.counts["measurement too old"] == SETTINGS.oldest_tail_ticks + 1
+
+
+@pytest.mark.parametrize("ticks", range(5))
+def test_the_rest_of_a_late_proposal_is_followed_while_it_is_young(ticks: int) -> None:
+    driving = pilot()
+    fill(driving)
+    proposal = planned(decide(driving, reference=GOAL))
+    rest = driving.late(proposal, ticks)
+    assert driving.counts["plan late"] == 1
+    if ticks <= SETTINGS.oldest_tail_ticks:
+        np.testing.assert_array_equal(planned(rest).actions, proposal.actions[ticks:])
+    else:
+        assert rest is None
+    assert driving.late(None, 1) is None

@@ -14,7 +14,7 @@ from adapt.planning.settings import PlannerSettings
 
 REST = torch.tensor(POSE, dtype=torch.float32)
 MODEL = servo_model()
-STILL = (REST.expand(HISTORY + 1, 6), REST.expand(HISTORY, 6), REST)
+STILL = (REST.expand(HISTORY + 1, 6), REST.expand(HISTORY, 6), REST[None])
 NO_NOISE = PlannerSettings(noise=1e-12, samples=8)
 
 
@@ -46,7 +46,7 @@ def test_the_first_action_is_what_was_sent_and_limits_hold(seed: int, goal: floa
     command = torch.full((HORIZON, 6), goal) + torch.randn(HORIZON, 6, generator=generator)
     searching = planner(servo_model(lively), PlannerSettings(noise=100.0, samples=16), seed)
     for _ in range(2):
-        plan = searching.plan(STILL[0], STILL[1], sent, command)
+        plan = searching.plan(STILL[0], STILL[1], sent[None], command)
         assert torch.equal(plan.actions[0], sent)
         assert (plan.actions[1:] >= torch.tensor(LOW) - 1e-6).all()
         assert (plan.actions[1:] <= torch.tensor(HIGH) + 1e-6).all()
@@ -64,11 +64,11 @@ def test_the_search_begins_with_the_rest_of_the_plan_before() -> None:
     # A reference that only the rest of the plan before follows.
     context = model.read(STILL[0][None], STILL[1][None])
     command = model.observation(model.predict(context, rest[None]), context.now)[0]
-    plan = searching.plan(STILL[0], STILL[1], rest[0], command)
+    plan = searching.plan(STILL[0], STILL[1], rest[:1], command)
     torch.testing.assert_close(plan.actions, rest, atol=1e-5, rtol=0.0)
     assert plan.policy_value < plan.value - 0.5
     searching.reset()
-    plan = searching.plan(STILL[0], STILL[1], rest[0], command)
+    plan = searching.plan(STILL[0], STILL[1], rest[:1], command)
     assert plan.value == pytest.approx(plan.policy_value, abs=1e-3)
 
 

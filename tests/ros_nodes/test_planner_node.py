@@ -22,6 +22,7 @@ from lifecycle_msgs.srv import ChangeState
 from listener import Listener
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -29,7 +30,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from adapt.model.checkpoint import load_card
 from adapt.robot.load import load_robot
 from adapt.stream.tick_message import decode_tick
-from ros_nodes.base import LATCHED, RELIABLE, to_nanoseconds
+from ros_nodes.base import LATCHED, RELIABLE, to_nanoseconds, to_stamp
 
 pytestmark = pytest.mark.ros
 ROBOT = load_robot("so101")
@@ -45,12 +46,12 @@ def start(*parameters: str) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def running(*parameters: str) -> Iterator[list[str]]:
+def running(*parameters: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """Ends with SIGINT, after which the node must leave in order; gives what it said, once it has ended."""
     process = start("robot:=so101", *parameters)
     said: list[str] = []
     try:
-        yield said
+        yield process, said
         assert process.poll() is None
     finally:
         process.send_signal(signal.SIGINT)
@@ -87,13 +88,16 @@ def set_parameter(listener: Listener, name: str, value: str | int) -> str:
 class Robot:
     """An arm that stands at POSE and obeys every proposal; its reference is at GOAL."""
 
-    def __init__(self, listener: Listener):
+    def __init__(self, listener: Listener, process: subprocess.Popen[str]):
         node = listener.node
         self._clock = node.get_clock()
+        self._times = node.create_publisher(Clock, "/clock", RELIABLE)
+        self._ahead_ns: int | None = None
         self._states = node.create_publisher(JointState, "/joint_states", RELIABLE)
         self._commands = node.create_publisher(JointState, "/joint_commands", RELIABLE)
         self._reference = node.create_publisher(JointTrajectory, "/reference", LATCHED)
         self.listener = listener
+        self.process = process
         self.silent = False
         self.proposals: list[JointTrajectory] = []
         self.diagnostics: dict[str, str] = {}
@@ -101,8 +105,20 @@ class Robot:
         node.create_subscription(JointTrajectory, "/adapt/proposal", self._obey, RELIABLE)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._note, RELIABLE)
         node.create_timer(0.02, self._measure)
+        self._give_reference()
+
+    def now_ns(self) -> int:
+        """The wall's time, or simulated time once there is one."""
+        return int(self._clock.now().nanoseconds) + (self._ahead_ns or 0)
+
+    def simulate_time(self, now_ns: int) -> None:
+        """From now on time is simulated, and it is this late."""
+        self._ahead_ns = now_ns - int(self._clock.now().nanoseconds)
+        self._give_reference()
+
+    def _give_reference(self) -> None:
         path = JointTrajectory(joint_names=NAMES, points=[JointTrajectoryPoint(positions=GOAL.tolist())])
-        path.header.stamp = self._clock.now().to_msg()
+        path.header.stamp = to_stamp(self.now_ns())
         self._reference.publish(path)
 
     def until_counted(self, name: str, at_least: int = 1) -> None:
@@ -117,6 +133,8 @@ class Robot:
         self.listener.until(lambda: len(self.ticks) >= wanted)
 
     def _measure(self) -> None:
+        if self._ahead_ns is not None:
+            self._times.publish(Clock(clock=to_stamp(self.now_ns())))
         if not self.silent:
             self._states.publish(self._message(POSE))
 
@@ -129,15 +147,17 @@ class Robot:
 
     def _message(self, position: np.ndarray) -> JointState:
         message = JointState(name=NAMES[::-1], position=position[::-1].tolist())
-        message.header.stamp = self._clock.now().to_msg()
+        message.header.stamp = to_stamp(self.now_ns())
         return message
 
 
 @contextmanager
 def driving(domain: int, checkpoint: Path, *parameters: str) -> Iterator[Robot]:
     small = (f"checkpoint:={checkpoint}", "samples:=4", "iterations:=1", *parameters)
-    with Listener(domain) as listener, running(*small):
-        robot = Robot(listener)
+    with Listener(domain) as listener, running(*small) as (process, _):
+        robot = Robot(listener, process)
+        if "use_sim_time:=true" in parameters:
+            robot.simulate_time(1_000_000_000_000)
         assert change_state(listener, Transition.TRANSITION_CONFIGURE)
         assert change_state(listener, Transition.TRANSITION_ACTIVATE)
         yield robot
@@ -226,6 +246,29 @@ def test_a_sensor_that_falls_silent_and_nonsense_on_topics_end_nothing(domain: i
         robot.until_proposed(20)
 
 
+def test_a_pause_in_the_debugger_begins_a_new_history_and_ends_nothing(domain: int, checkpoint: Path) -> None:
+    with driving(domain, checkpoint) as robot:
+        robot.until_counted("count/planner", 5)
+        short = int(robot.diagnostics["count/history too short"])
+        robot.process.send_signal(signal.SIGSTOP)
+        paused = robot.now_ns() + 1_000_000_000
+        robot.listener.until(lambda: robot.now_ns() > paused)
+        robot.process.send_signal(signal.SIGCONT)
+        robot.until_counted("count/history too short", short + 1)
+        # Noticed in its sleep, or while it planned.
+        assert {"beat_lost", "deadline_missed"} & set(robot.listener.kinds())
+        robot.until_counted("count/planner", int(robot.diagnostics["count/planner"]) + 5)
+
+
+def test_a_clock_that_jumps_back_begins_anew_and_ends_nothing(domain: int, checkpoint: Path) -> None:
+    with driving(domain, checkpoint, "use_sim_time:=true") as robot:
+        robot.until_counted("count/planner", 5)
+        planned = int(robot.diagnostics["count/planner"])
+        robot.simulate_time(990_000_000_000)
+        robot.listener.until(lambda: "beat_lost" in robot.listener.kinds())
+        robot.until_counted("count/planner", planned + 5)
+
+
 def test_it_rests_when_deactivated_and_goes_on_after(domain: int, checkpoint: Path) -> None:
     with driving(domain, checkpoint, "controller:=direct") as robot:
         robot.until_proposed(5)
@@ -265,6 +308,6 @@ def test_what_cannot_be_configured_is_told_and_drives_nothing(
     domain: int, checkpoint: Path, parameter: str, told: str
 ) -> None:
     parameters = [] if parameter.startswith("checkpoint") else [f"checkpoint:={checkpoint}"]
-    with Listener(domain) as listener, running(parameter, *parameters) as said:
+    with Listener(domain) as listener, running(parameter, *parameters) as (_, said):
         assert not change_state(listener, Transition.TRANSITION_CONFIGURE)
     assert told in said[0] and "Traceback" not in said[0], said[0]
