@@ -4,13 +4,13 @@ Normalisation comes after each residual sum, with eps 1e-6, as in SimDist (arXiv
 
 Tokens are kept tick by tick, (L, M, width) for M plans, not plan by plan: then every head of every plan
 is an item of one batched product that reads projections where they lie. Heads are narrow (8 or 16), and
-for such the products and a softmax of their own are two to four times as fast on a CPU as PyTorch's
-fused attention.
+for such plain products are two to four times as fast on a CPU as PyTorch's fused attention.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ KeysValues = tuple[Tensor, Tensor]
 """Keys and values of one layer's context, each of shape (B, heads, S, width / heads)."""
 ROWS_AT_ONCE = 1000
 """Tokens of many plans pass through the layers in parts of about this size, which stay in a core's cache."""
+LONG_ROW = 64
+"""Along shorter rows PyTorch looks for the largest number by number."""
 
 
 class Attention(nn.Module):
@@ -55,15 +57,15 @@ class Attention(nn.Module):
             self._by_head(functional.linear(tokens, weight, bias))
             for weight, bias in zip(weights, biases, strict=True)
         )
-        # Keys first: a softmax along rows of less than a vector's length would go number by number.
+        # Keys first: what is done along them is then done for a whole row of queries at once.
         scores = torch.baddbmm(
             keys.new_empty(()) if mask is None else mask,
             keys,
             queries.transpose(1, 2),
             beta=0.0 if mask is None else 1.0,
-            alpha=self._scale,
+            alpha=self._scale * _unit(tokens),
         )
-        attended = torch.bmm(values.transpose(1, 2), scores.softmax(1))
+        attended = _weighed(values.transpose(1, 2), scores)
         rows = attended.view(tokens.shape[1], tokens.shape[2], -1).permute(2, 0, 1)
         return self.output(rows.reshape(-1, tokens.shape[2])).view(rows.shape)  # type: ignore[no-any-return]
 
@@ -83,8 +85,8 @@ class Attention(nn.Module):
         # All ticks of all plans stand in one long row of queries: no copies where there is one context.
         queries = self.query(tokens).view(ticks, contexts, plans // contexts, self.heads, -1)
         queries = queries.permute(1, 3, 4, 0, 2).reshape(len(keys), width // self.heads, -1)
-        scores = torch.bmm(keys * self._scale, queries).softmax(1)
-        attended = torch.bmm(values.transpose(1, 2), scores).view(contexts, width, ticks, -1)
+        scores = torch.bmm(keys * (self._scale * _unit(tokens)), queries)
+        attended = _weighed(values.transpose(1, 2), scores).view(contexts, width, ticks, -1)
         rows = attended.permute(2, 0, 3, 1).reshape(-1, width)
         return self.output(rows).view(tokens.shape)  # type: ignore[no-any-return]
 
@@ -93,12 +95,42 @@ class Attention(nn.Module):
         return rows.view(len(rows), rows.shape[1] * self.heads, -1).transpose(0, 1)
 
 
+def _by_hand(values: Tensor) -> bool:
+    """Whether to compute in place and in parts: on a CPU, where nothing is to be differentiated."""
+    return values.device.type == "cpu" and not torch.is_grad_enabled()
+
+
+def _unit(values: Tensor) -> float:
+    """What scores are to be multiplied by for `_weighed`."""
+    return 1.0 / log(2.0) if _by_hand(values) else 1.0
+
+
+def _weighed(values: Tensor, scores: Tensor) -> Tensor:
+    """Values (Z, d, S) weighed by the softmax over S of scores (Z, S, R), times `_unit`: (Z, d, R)."""
+    if not _by_hand(scores):
+        return torch.bmm(values, scores.softmax(1))
+    # Powers of two take a third of the time of PyTorch's softmax; the few sums are divided by at the end.
+    weights = scores.sub_(_largest(scores)).exp2_()
+    return torch.bmm(values, weights).div_(weights.sum(1, keepdim=True))
+
+
+def _largest(scores: Tensor) -> Tensor:
+    """Largest over the middle axis, (Z, S, R) to (Z, 1, R), of short rows too by whole vectors."""
+    if not 1 < scores.shape[2] < LONG_ROW:
+        return scores.amax(1, keepdim=True)
+    while (count := scores.shape[1]) > 1:
+        # Two halves, which share the one in the middle of an odd number.
+        half = (count + 1) // 2
+        scores = torch.maximum(scores[:, :half], scores[:, -half:])
+    return scores
+
+
 class TanhGelu(nn.Module):
     """GELU by its tanh approximation."""
 
     def forward(self, values: Tensor) -> Tensor:
         """Any shape."""
-        if torch.is_grad_enabled() or values.device.type != "cpu":
+        if not _by_hand(values):
             return functional.gelu(values, approximate="tanh")
         # The same, x * sigmoid(2 z) for x * (1 + tanh(z)) / 2: an exponential is cheaper than a tanh.
         scale = 1.5957691216057308
@@ -211,6 +243,6 @@ def _tick_by_tick(embed: nn.Linear, inputs: Tensor, position: Tensor) -> Tensor:
 def _in_parts(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
     """The function of inputs (N, L, ...), in parts that fit the cache, unless it is to be differentiated."""
     plans = max(1, ROWS_AT_ONCE // inputs.shape[1])
-    if torch.is_grad_enabled() or inputs.device.type != "cpu" or len(inputs) <= plans:
+    if not _by_hand(inputs) or len(inputs) <= plans:
         return function(inputs)
     return torch.cat([function(part) for part in torch.split(inputs, plans)])
