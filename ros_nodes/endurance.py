@@ -39,6 +39,7 @@ class Endurance:
         samples: in the median, what the planner found time for.
         fewest_samples: the least of them.
         most_samples: what it was asked for.
+        real_time_priority: of the control thread; 0 for none.
         memory_mb: the planner's peak, when the measurement began and when it ended.
         candidates: that the learner made meanwhile.
         counts: where proposals came from, and why not from a plan.
@@ -56,6 +57,7 @@ class Endurance:
     samples: float
     fewest_samples: int
     most_samples: int
+    real_time_priority: int
     memory_mb: tuple[float, float]
     candidates: int
     counts: dict[str, int]
@@ -97,6 +99,7 @@ def endure(options: Options, seconds: float, hogs: int, progress: Callable[[floa
         samples=median(samples),
         fewest_samples=min(samples),
         most_samples=int(last["most_samples"]),
+        real_time_priority=int(last["real_time_priority"]),
         memory_mb=(float(first["memory_peak_mb"]), float(last["memory_peak_mb"])),
         candidates=int(learner.get("candidates", 0)),
         counts={

@@ -45,7 +45,7 @@ from ros_nodes.base import (
     run,
 )
 from ros_nodes.messages import proposal_message, tick_message
-from ros_nodes.real_time import set_priority, settle_memory, sleep_until, try_priority
+from ros_nodes.real_time import request_priority, settle_memory, sleep_until
 
 DEFAULTS = {
     "robot": "",
@@ -56,7 +56,7 @@ DEFAULTS = {
     "device": "cpu",
     "seed": 0,
     "threads": 1,
-    "real_time_priority": 0,
+    "real_time_priority": 10,
     "time_share": PaceSettings().wanted,
     "samples": PlannerSettings().samples,
     "iterations": PlannerSettings().iterations,
@@ -126,7 +126,8 @@ class PlannerNode(LifecycleNode):
 
     def _configure(self) -> None:
         specification, given = self._specification, self._given
-        try_priority(self.get_name(), given["real_time_priority"])
+        # Also that of the callbacks: the control thread must not wait for one that waits for a processor.
+        self._priority = request_priority(self, given["real_time_priority"])
         path = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
         self._model, card = load_checkpoint(path, specification)
         self._model.to(choose_device(given["device"]))
@@ -201,7 +202,6 @@ class PlannerNode(LifecycleNode):
 
     def _beat(self) -> None:
         try:
-            set_priority(self._given["real_time_priority"])
             self._drive()
         except Exception as error:
             # The safety node falls back by itself; here it must not go by in silence.
@@ -291,6 +291,7 @@ class PlannerNode(LifecycleNode):
         values: dict[str, object] = dict(self._timing.summary())
         values |= {"version": self._version, "controller": self._pilot.controller}
         values |= {"samples": self._pace.samples, "most_samples": self._settings.samples}
+        values |= {"real_time_priority": self._priority}
         # Of Linux, in KiB: it grows for as long as something is kept that should not be.
         values |= {"memory_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
         values |= {f"count/{key}": count for key, count in sorted(self._pilot.counts.items())}

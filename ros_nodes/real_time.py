@@ -7,8 +7,7 @@ import os
 import threading
 
 from rclpy.clock import Clock
-
-from adapt.errors import UserError
+from rclpy.node import Node
 
 LOOK_AGAIN_S = 0.001
 
@@ -30,31 +29,25 @@ def sleep_until(clock: Clock, due_ns: int, longest_ns: int, leave: threading.Eve
     return now_ns
 
 
-def set_priority(priority: int) -> None:
-    """Let the calling thread run before all of the ordinary ones (SCHED_FIFO); 0 leaves it as it is.
+def request_priority(node: Node, priority: int) -> int:
+    """Let the calling thread, and those that it will start, run before all ordinary ones (SCHED_FIFO).
 
-    Raises:
-        OSError: this user may not, or `priority` is none.
+    Where this user may not, the node says so, with the cure, and goes on as others do.
+
+    Returns:
+        the priority in force; 0 for none.
     """
-    if priority:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-
-
-def try_priority(node: str, priority: int) -> None:
-    """Find out, before anything moves, whether a thread of this process may have a priority.
-
-    Raises:
-        UserError: it may not.
-    """
-    policy, own = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
-        set_priority(priority)
+        if priority:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError as error:
-        raise UserError(
-            f"parameter 'real_time_priority' of node '{node}': {priority} was refused ({error.strerror}):"
-            " give 1 to 99 and allow it by 'rtprio' in /etc/security/limits.conf, or leave it at 0"
-        ) from error
-    os.sched_setscheduler(0, policy, own)
+        node.get_logger().warning(
+            f"parameter 'real_time_priority' of node '{node.get_name()}': {priority} was refused"
+            f" ({error.strerror}), and deadlines depend on what else runs here: allow 1 to 99 to this user by"
+            " 'rtprio' in /etc/security/limits.conf, or give 0"
+        )
+        return 0
+    return priority
 
 
 def settle_memory() -> None:

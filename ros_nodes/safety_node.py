@@ -34,6 +34,7 @@ from ros_nodes.base import (
     robot_of,
     run,
 )
+from ros_nodes.real_time import request_priority
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -52,8 +53,16 @@ class SafetyNode(Node):
     def __init__(self) -> None:
         super().__init__("safety")
         parameters = declare_parameters(
-            self, {"robot": "", "dry_run": False, "tail_ticks": 3, "startup_timeout_s": 30.0}
+            self,
+            {
+                "robot": "",
+                "dry_run": False,
+                "tail_ticks": 3,
+                "startup_timeout_s": 30.0,
+                "real_time_priority": 20,
+            },
         )
+        request_priority(self, parameters["real_time_priority"])
         self._robot = robot_of(parameters)
         action = self._robot.action
         self._message_class = message_class(action.topic, action.type)

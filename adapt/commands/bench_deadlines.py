@@ -9,14 +9,16 @@ import typer
 
 from adapt.commands import output, ros
 
+REAL_TIME = ("planner", "safety")
+
 
 def deadlines(
     robot: output.RobotName = "so101",
     minutes: Annotated[float, typer.Option(min=0.1, help="How long.")] = 10.0,
     hogs: Annotated[int, typer.Option(min=0, help="Processes beside it that take a core each.")] = 0,
-    priority: Annotated[
-        int, typer.Option(min=0, max=99, help="Real-time priority of the control thread; 0 for none.")
-    ] = 0,
+    real_time: Annotated[
+        bool, typer.Option(help="Real-time priority for safety node and planner, where the user may have it.")
+    ] = True,
     scenario: Annotated[str | None, typer.Option(help="Of the stand-in. [default: the robot file's]")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="World model; by default the shipped one.")] = None,
     command: Annotated[str | None, typer.Option(help='Set-point, such as "0.5 0 0".')] = None,
@@ -36,7 +38,7 @@ def deadlines(
             sim=True,
             command=command,
             scenario=scenario,
-            overrides={"planner": {"real_time_priority": priority}},
+            overrides={} if real_time else {name: {"real_time_priority": 0} for name in REAL_TIME},
         )
         task = bar.add_task("driving", total=1.0, note="")
         kept = endurance.endure(options, minutes * 60.0, hogs, lambda done: bar.update(task, completed=done))
@@ -50,7 +52,8 @@ def deadlines(
     table.add_row(
         "samples, median and least", f"{kept.samples:g}, {kept.fewest_samples}", str(kept.most_samples)
     )
+    table.add_row("real-time priority", str(kept.real_time_priority), "")
     table.add_row("peak memory, MB", " to ".join(f"{each:.0f}" for each in kept.memory_mb), "")
     table.add_row("candidates of the learner", str(kept.candidates), "")
     output.console().print(table)
-    output.finish({"robot": robot, "hogs": hogs, "priority": priority, **kept.as_dict()}, json)
+    output.finish({"robot": robot, "hogs": hogs, **kept.as_dict()}, json)

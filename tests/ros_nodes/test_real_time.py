@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("rclpy")
 
+import rclpy
 from rclpy.clock import ClockType, ROSClock
 from rclpy.time import Time
 
-from adapt.errors import UserError
-from ros_nodes.real_time import set_priority, sleep_until, try_priority
+from ros_nodes.real_time import request_priority, sleep_until
 
 SECOND_NS = 1_000_000_000
 STAY = threading.Event()
@@ -76,28 +77,37 @@ def test_simulated_time_is_waited_for_and_its_jumps_are_noticed(jump_to: int, wo
     assert woke == [woke_at]
 
 
-def test_a_priority_that_the_user_may_not_have_is_refused_with_the_cure() -> None:
-    with pytest.raises(UserError, match=r"'real_time_priority' of node 'planner': 1000 was refused .*rtprio"):
-        try_priority("planner", 1000)
-    try_priority("planner", 0)
+def test_a_priority_that_the_user_may_not_have_is_told_with_the_cure(domain: int) -> None:
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = rclpy.create_node("driver", context=context)
+    said: list[str] = []
+    node.get_logger = lambda: SimpleNamespace(warning=said.append)
+    try:
+        assert request_priority(node, 1000) == 0 and request_priority(node, 0) == 0
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+    assert len(said) == 1
+    assert said[0].startswith("parameter 'real_time_priority' of node 'driver': 1000 was refused")
+    assert "'rtprio' in /etc/security/limits.conf" in said[0]
 
 
-def test_a_thread_gets_the_priority_where_it_may() -> None:
-    import os
-
-    outcome: list[int | OSError] = []
+def test_a_thread_gets_the_priority_where_it_may_and_hands_it_on() -> None:
+    given: list[int] = []
+    policies: list[int] = []
 
     def run() -> None:
-        try:
-            set_priority(1)
-            outcome.append(os.sched_getscheduler(0))
-        except OSError as error:
-            outcome.append(error)
+        refusal = SimpleNamespace(warning=lambda said: None)
+        node = SimpleNamespace(get_name=lambda: "driver", get_logger=lambda: refusal)
+        given.append(request_priority(node, 1))  # type: ignore[arg-type]
+        child = threading.Thread(target=lambda: policies.append(os.sched_getscheduler(0)))
+        child.start()
+        child.join()
 
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
-    if isinstance(outcome[0], OSError):
-        assert resource.getrlimit(resource.RLIMIT_RTPRIO)[0] == 0
+    if given == [0]:
         pytest.skip("this user may not have real-time priorities")
-    assert outcome == [os.SCHED_FIFO] and os.sched_getscheduler(0) == os.SCHED_OTHER
+    assert policies == [os.SCHED_FIFO] and os.sched_getscheduler(0) == os.SCHED_OTHER
