@@ -11,6 +11,7 @@ from adapt.commands import (
     bags,
     bench,
     bench_deadlines,
+    bench_planner,
     demo,
     doctor,
     import_simdist,
@@ -47,6 +48,7 @@ app.add_typer(incidents.app, name="incidents")
 app.add_typer(models.app, name="models")
 app.add_typer(ledger.app, name="ledger")
 bench.app.command("deadlines")(bench_deadlines.deadlines)
+bench.app.command("planner")(bench_planner.planner)
 app.add_typer(bench.app, name="bench")
 
 

@@ -180,7 +180,7 @@ def closed_loop(
 
     driver = controller_of(controller)
     specification = load_robot(robot)
-    numbers = None if command is None else _numbers(command)
+    numbers = None if command is None else output.numbers(command)
     usual = simulation_of(specification).scenario
     scenarios = scenario or ([usual] if usual else [])
     if not scenarios:
@@ -215,18 +215,6 @@ def closed_loop(
 
 def _advance(bar: Progress, task: TaskID, done: int) -> None:
     bar.update(task, completed=done)
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    import math
-
-    try:
-        numbers = tuple(float(each) for each in text.replace(",", " ").split())
-    except ValueError:
-        numbers = ()
-    if not numbers or not all(math.isfinite(each) for each in numbers):
-        raise UserError(f'--command "{text}": give numbers, such as --command "0.5 0 0"')
-    return numbers
 
 
 def _interval(estimate: dict[str, float] | None, digits: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from adapt.errors import UserError
 
 RobotName = Annotated[str, typer.Option("--robot", help="Robot file: a path, or a name in configs/robots.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
@@ -70,3 +73,18 @@ def moment(stamp_ns: int) -> str:
     from datetime import datetime, timezone
 
     return f"{datetime.fromtimestamp(stamp_ns // 1_000_000_000, timezone.utc):%Y-%m-%d %H:%M:%S}"
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers as they are given to --command.
+
+    Raises:
+        UserError: they are not finite numbers.
+    """
+    try:
+        found = tuple(float(each) for each in text.replace(",", " ").split())
+    except ValueError:
+        found = ()
+    if not found or not all(math.isfinite(each) for each in found):
+        raise UserError(f'--command "{text}": give numbers, such as --command "0.5 0 0"')
+    return found

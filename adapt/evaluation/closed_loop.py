@@ -97,8 +97,8 @@ def run_episode(trial: Trial, seed: int) -> Episode:
     specification = trial.specification
     waiting = specification.history_ticks
     stand_in = make_stand_in(specification, trial.scenario, seed, start_ns=1_000_000_000)
-    path, reference = _reference(trial, stand_in, seed)
-    driver = _driver(trial, stand_in, path, seed)
+    path, reference = make_reference(trial, stand_in, seed)
+    driver = make_driver(trial, stand_in, path, seed)
     total = waiting + round(trial.seconds * specification.rate_hz)
     ticks = []
     start, forward, fell_at_s = stand_in.base_position, stand_in.base_rotation[:, :2], None
@@ -174,7 +174,12 @@ def _direction(trial: Trial) -> FloatArray | None:
     return None if speed == 0.0 else velocity / speed
 
 
-def _reference(trial: Trial, stand_in: StandIn, seed: int) -> tuple[ReferencePath | None, Reference]:
+def make_reference(trial: Trial, stand_in: StandIn, seed: int) -> tuple[ReferencePath | None, Reference]:
+    """What is commanded in an episode, and the path that it comes from, if any.
+
+    Raises:
+        UserError: the robot follows paths and a command is given, or it does not and none is.
+    """
     specification = trial.specification
     if isinstance(stand_in, ArmStandIn):
         if trial.command is not None:
@@ -189,7 +194,12 @@ def _reference(trial: Trial, stand_in: StandIn, seed: int) -> tuple[ReferencePat
     return None, SetPoint(np.array(trial.command), specification.history_ticks * specification.period_s)
 
 
-def _driver(trial: Trial, stand_in: StandIn, path: ReferencePath | None, seed: int) -> Driver:
+def make_driver(trial: Trial, stand_in: StandIn, path: ReferencePath | None, seed: int) -> Driver:
+    """The controller of an episode.
+
+    Raises:
+        UserError: the checkpoint or the expert is missing or does not fit.
+    """
     specification = trial.specification
     if trial.controller == "expert":
         if isinstance(stand_in, ArmStandIn) and path is not None:
