@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import torch
 from torch import Tensor
 
+from adapt.model.dynamics import Dynamics
 from adapt.model.reward import TaskReward
 from adapt.model.world_model import LAST_TICK, Context, WorldModel
 from adapt.planning.mppi import correction, knot_noise, weights
 from adapt.planning.settings import PlannerSettings
+from adapt.planning.steadying import Steadying
 from adapt.robot.specification import RobotSpecification
+
+FEWEST_EFFECTIVE = 2.0
+"""A mean of fewer samples is the best of them, about which the model errs most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,23 @@ class Outlook:
     errors: Tensor | None
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a plan is judged in.
+
+    Attributes:
+        contexts: what each member of the ensemble read of the history, the model's own first.
+        before: shape (A,), the action before the first.
+        sent: shape (D, A), what every plan begins with.
+        command: shape (T, C).
+    """
+
+    contexts: list[Context]
+    before: Tensor
+    sent: Tensor
+    command: Tensor
+
+
 class Planner:
     """MPPI around the policy's plan and the rest of the plan before, and a correction of the best.
 
@@ -63,7 +86,10 @@ class Planner:
 
     Where the command cannot be sent as it is, the robot may fall, and what a plan leads to beyond the
     horizon is known to the policy alone: there the search stays around the policy's plan, and the mean of
-    the good samples is taken, not the best of them, which is the one that the model errs most about.
+    the good samples is taken, not the best of them, which is the one that the model errs most about. What
+    should stand still is steadied by asking the policy for it; see `Steadying`.
+
+    With an ensemble a plan is worth the mean of its members' returns less `risk` standard deviations.
     """
 
     def __init__(
@@ -72,13 +98,19 @@ class Planner:
         model: WorldModel,
         settings: PlannerSettings,
         generator: torch.Generator,
+        members: Sequence[Dynamics] = (),
     ):
+        """`members` are further dynamics for the model's encoder and heads, which they share."""
         self._model = model
+        self._ensemble = [model, *(_with_dynamics(model, member) for member in members)]
         self._settings = settings
         self._generator = generator
         device = generator.device
         self._reward = TaskReward(specification, device) if model.settings.readable else None
         self._near_policy = specification.direct_index is None
+        self._steadying = Steadying(
+            specification, model.scaling.command_deviation, settings.steadying_s, settings.steadying_bound
+        )
         ticks = torch.arange(specification.horizon_ticks + 1, device=device)
         self._discounts = torch.exp(-ticks * specification.period_s / model.settings.value_horizon_s)
         limits = specification.action.limits.values()
@@ -91,6 +123,7 @@ class Planner:
     def reset(self) -> None:
         """Forget the plan before, after a pause."""
         self._before = None
+        self._steadying.reset()
 
     @torch.no_grad()
     def plan(
@@ -115,91 +148,92 @@ class Planner:
             enough: asked before each iteration whether the time is up. Then the best plan so far is given,
                 without any iteration the policy's own.
         """
-        context = self._model.read(observation[None], action[None])
-        policy = self._within(self._model.propose(context, command[None])[0], sent)
+        moment = self._read(observation, action, sent, command)
+        asked = self._steadying(observation[-1], command) if self._near_policy else command
+        policy = self._propose(moment, asked)
         if enough():
-            plan = self._policy_plan(context, policy, action[-1], command)
-            self._before = plan.actions
-            return plan
-        starts = [policy]
-        if self._before is not None and not self._near_policy:
-            starts.append(self._within(torch.cat([self._before[1:], self._before[-1:]]), sent))
-        plan = self._search(
-            context,
-            torch.stack(starts),
-            action[-1],
-            sent,
-            command,
-            self._settings.samples if samples is None else samples,
-            enough,
-        )
+            plan = self._policy_plan(moment, policy)
+        else:
+            starts = [policy]
+            if self._before is not None and not self._near_policy:
+                starts.append(self._within(torch.cat([self._before[1:], self._before[-1:]]), sent))
+            plan = self._search(moment, torch.stack(starts), samples or self._settings.samples, enough)
         self._before = plan.actions
         return plan
 
     @torch.no_grad()
     def policy_plan(self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor) -> Plan:
         """The policy's own plan, without a search. Arguments as for `plan`."""
-        context = self._model.read(observation[None], action[None])
-        actions = self._within(self._model.propose(context, command[None])[0], sent)
-        return self._policy_plan(context, actions, action[-1], command)
+        moment = self._read(observation, action, sent, command)
+        return self._policy_plan(moment, self._propose(moment, command))
 
-    def _policy_plan(self, context: Context, actions: Tensor, before: Tensor, command: Tensor) -> Plan:
-        outlook = self._evaluate(context, actions[None], before, command)
+    def _read(self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor) -> Moment:
+        contexts = [model.read(observation[None], action[None]) for model in self._ensemble]
+        return Moment(contexts, action[-1], sent, command)
+
+    def _propose(self, moment: Moment, command: Tensor) -> Tensor:
+        return self._within(self._model.propose(moment.contexts[0], command[None])[0], moment.sent)
+
+    def _policy_plan(self, moment: Moment, actions: Tensor) -> Plan:
+        outlook = self._evaluate(moment, actions[None])
         value = float(outlook.returns[0])
         return Plan(actions, outlook.latents[0], value, value, int(not isfinite(value)), 0)
 
-    def _search(
-        self,
-        context: Context,
-        starts: Tensor,
-        before: Tensor,
-        sent: Tensor,
-        command: Tensor,
-        samples: int,
-        enough: Callable[[], bool],
-    ) -> Plan:
+    def _search(self, moment: Moment, starts: Tensor, samples: int, enough: Callable[[], bool]) -> Plan:
         """Search around the starts, of which the first is the policy's; the best plan seen is kept."""
         settings = self._settings
         pool, policy_value, not_finite, done = starts, float("nan"), 0, 0
-        for iteration in range(settings.iterations):
+        for iteration in range(settings.iterations_near_policy if self._near_policy else settings.iterations):
             if done and enough():
                 break
             scale = self._noise * settings.shrink**iteration
             noise = knot_noise(samples, settings.knots, starts.shape[1], scale, self._generator)
-            around = pool[torch.arange(samples) % len(pool)]
-            plans = torch.cat([pool, self._within(around + noise, sent)])
-            outlook = self._evaluate(context, plans, before, command)
+            # Near the policy the pool ends with the mean of the iteration before.
+            around = pool[-1] if self._near_policy else pool[torch.arange(samples) % len(pool)]
+            plans = torch.cat([pool, self._within(around + noise, moment.sent)])
+            outlook = self._evaluate(moment, plans)
             returns = outlook.returns
             policy_value = float(returns[0]) if iteration == 0 else policy_value
             not_finite += int((~torch.isfinite(returns)).sum())
-            weight = weights(returns, settings.effective_samples * samples)
+            weight = weights(returns, max(FEWEST_EFFECTIVE, settings.effective_samples * samples))
             done = iteration + 1
             best_index = _best(returns)
             best = plans[best_index]
-            mean = self._within(torch.einsum("n,nta->ta", weight, plans), sent)
             if not bool(weight.any()):
                 pool = best[None]
                 continue
+            mean = self._within(torch.einsum("n,nta->ta", weight, plans), moment.sent)
             pool = torch.stack([starts[0] if self._near_policy else best, mean])
             if outlook.errors is not None and not self._near_policy:
                 error = outlook.errors[best_index]
                 step = correction(plans - best, error - outlook.errors, error, settings.ridge)
-                pool = torch.cat([pool, self._within(best + self._steps * step, sent)])
-        outlook = self._evaluate(context, pool, before, command)
+                pool = torch.cat([pool, self._within(best + self._steps * step, moment.sent)])
+        outlook = self._evaluate(moment, pool)
         not_finite += int((~torch.isfinite(outlook.returns)).sum())
         chosen = _best(outlook.returns)
         value = float(outlook.returns[chosen])
         return Plan(pool[chosen], outlook.latents[chosen], value, policy_value, not_finite, done)
 
-    def _evaluate(self, context: Context, plans: Tensor, before: Tensor, command: Tensor) -> Outlook:
-        latents = self._model.predict(context, plans)
+    def _evaluate(self, moment: Moment, plans: Tensor) -> Outlook:
+        outlooks = [
+            self._evaluate_by(model, context, moment, plans)
+            for model, context in zip(self._ensemble, moment.contexts, strict=True)
+        ]
+        if len(outlooks) == 1:
+            return outlooks[0]
+        returns = torch.stack([each.returns for each in outlooks])
+        cautious = returns.mean(0) - self._settings.risk * returns.std(0, correction=0)
+        return replace(outlooks[0], returns=cautious)
+
+    def _evaluate_by(self, model: WorldModel, context: Context, moment: Moment, plans: Tensor) -> Outlook:
+        latents = model.predict(context, plans)
         if self._reward is not None:
-            observation = self._model.observation(latents, context.now.expand(len(plans), -1))
-            rewards = self._reward(observation, plans, before, command)
-            return Outlook(latents, rewards.sum(-1), self._reward.error(observation, command))
-        commands = command.expand(len(plans), -1, -1)
-        rewards = self._model.reward(context, latents, plans, commands)
-        terminal = self._model.value(context, latents, commands, LAST_TICK)[:, 0]
+            observation = model.observation(latents, context.now.expand(len(plans), -1))
+            rewards = self._reward(observation, plans, moment.before, moment.command)
+            return Outlook(latents, rewards.sum(-1), self._reward.error(observation, moment.command))
+        commands = moment.command.expand(len(plans), -1, -1)
+        rewards = model.reward(context, latents, plans, commands)
+        terminal = model.value(context, latents, commands, LAST_TICK)[:, 0]
         returns = rewards @ self._discounts[:-1] + terminal * self._discounts[-1]
         return Outlook(latents, returns, None)
 
@@ -213,3 +247,10 @@ class Planner:
 def _best(returns: Tensor) -> int:
     """Index of the largest return; one that is not finite never wins against one that is."""
     return int(torch.where(torch.isfinite(returns), returns, -torch.inf).argmax())
+
+
+def _with_dynamics(model: WorldModel, dynamics: Dynamics) -> WorldModel:
+    """The same model, weights shared, with other dynamics."""
+    twin = copy(model)
+    twin._modules = {**model._modules, "dynamics": dynamics}
+    return twin
