@@ -45,6 +45,7 @@ def planner(
     from adapt.robot.load import load_robot
     from adapt.sim.mechanics import simulation_of
 
+    numbers = None if command is None else output.numbers(command)
     specification = load_robot(robot)
     path = checkpoint or shipped_checkpoint(specification)
     model, card = load_checkpoint(path, specification)
@@ -53,7 +54,6 @@ def planner(
     if not scenarios:
         raise UserError(f"robot {specification.name}: name a scenario with --scenario")
     torch.set_num_threads(threads)
-    numbers = None if command is None else output.numbers(command)
     trials = [Trial(specification, name, "policy", seconds, numbers, path) for name in scenarios]
     questions = _states(trials, seeds, states)
     bench = Bench(specification, model, PlannerSettings(), PublishedSettings(), seed)

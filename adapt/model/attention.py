@@ -18,8 +18,8 @@ from torch.nn import functional
 
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values of one layer's context, each of shape (B, heads, S, width / heads)."""
-ROWS_AT_ONCE = 1000
-"""Tokens of many plans pass through the layers in parts of about this size, which stay in a core's cache."""
+ROWS_AT_ONCE = 1250
+"""Tokens of many plans pass the layers in parts of at most this size, which stay in a core's cache."""
 LONG_ROW = 64
 """Along shorter rows PyTorch looks for the largest number by number."""
 
@@ -242,7 +242,7 @@ def _tick_by_tick(embed: nn.Linear, inputs: Tensor, position: Tensor) -> Tensor:
 
 def _in_parts(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
     """The function of inputs (N, L, ...), in parts that fit the cache, unless it is to be differentiated."""
-    plans = max(1, ROWS_AT_ONCE // inputs.shape[1])
-    if not _by_hand(inputs) or len(inputs) <= plans:
+    parts = -(-len(inputs) * inputs.shape[1] // ROWS_AT_ONCE)
+    if not _by_hand(inputs) or parts == 1:
         return function(inputs)
-    return torch.cat([function(part) for part in torch.split(inputs, plans)])
+    return torch.cat([function(part) for part in torch.split(inputs, -(-len(inputs) // parts))])
