@@ -56,6 +56,8 @@ def test_the_first_action_is_what_was_sent_and_limits_hold(seed: int, goal: floa
 @torch.no_grad()
 def test_the_search_begins_with_the_rest_of_the_plan_before() -> None:
     """A plan that is rolled round, or filled up with zeros, is not what the plan before goes on to say."""
+    # The published SimDist planner rolls the plan before a tick into the past, and then sets all but its
+    # first tick to zero: nothing of it is left to begin with.
     model = servo_model(lively_policy=True)
     searching = planner(model, NO_NOISE)
     before = searching.plan(*STILL, ramp(0.3)).actions
