@@ -29,17 +29,28 @@ def info(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="Folder of .npz logs of a real arm.")],
+    source: Annotated[Path, typer.Argument(help="Folder of logs: .npz, or with --columns .csv and .csv.gz.")],
     out: Annotated[Path, typer.Option(help="Folder for the bags, one for each log.")],
     robot: output.RobotName = "so101",
+    columns: Annotated[
+        str | None,
+        typer.Option(help="What the columns of .csv logs are: a YAML file, or a name in configs/logs."),
+    ] = None,
     json: output.Json = False,
 ) -> None:
-    """Make ROS 2 bags from the logs of a real arm."""
+    """Make ROS 2 bags from the logs of a real robot."""
     from adapt.bags.importing import import_motions
-    from adapt.robot.load import load_robot
+    from adapt.bags.tabular import LogColumns, import_tables
+    from adapt.robot.load import find_configuration, load_robot
+    from adapt.settings import load_settings
 
+    specification = load_robot(robot)
     with output.console().status(f"importing {source}"):
-        bags = import_motions(source, out, load_robot(robot))
+        if columns is None:
+            bags = import_motions(source, out, specification)
+        else:
+            known = load_settings(find_configuration("logs", columns), LogColumns)
+            bags = import_tables(source, out, specification, known)
     output.console().print(f"{len(bags)} bags in {out}")
     output.finish({"bags": [str(bag) for bag in bags]}, json)
 

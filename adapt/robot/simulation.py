@@ -102,6 +102,16 @@ class PlannerExpert(Settings):
 Expert = Annotated[PolicyExpert | PlannerExpert, Field(discriminator="kind")]
 
 
+class Excitation(Settings):
+    """Simulated robots that signals move (sines, chirps, steps, noise), whatever an expert would do: as
+    real ones are moved when somebody wants to know them."""
+
+    share: float = Field(gt=0, le=1)
+    """Of the robots."""
+    amplitude: tuple[Positive, Positive]
+    """Ends between which it is drawn, log-uniform, for each entry of the action, in its unit, about rest."""
+
+
 class Simulation(Settings):
     """How this robot is simulated."""
 
@@ -125,6 +135,8 @@ class Simulation(Settings):
     disturbance: Positive = 0.1
     """Of training data: the expert's actions are disturbed by noise of up to this standard deviation, and
     by twice as much in bursts, in the action's unit."""
+    excitation: Excitation | None = None
+    """Of training data, too."""
     expert: Expert | None = None
     scenario: str | None = None
     """The stand-in's default scenario, a name in configs/scenarios/<robot>/."""

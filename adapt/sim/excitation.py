@@ -12,17 +12,22 @@ Signal = Callable[[FloatArray, np.random.Generator], FloatArray]
 """Times (T,) in s -> a signal (T,) about within [-1, 1]."""
 
 
-def excite(times: FloatArray, size: int, generator: np.random.Generator) -> FloatArray:
-    """Random signals, one per joint, shape (T, size), in rad, at evenly spaced `times` (s).
+def excite(
+    times: FloatArray,
+    size: int,
+    generator: np.random.Generator,
+    amplitudes: tuple[float, float] = (0.02, 0.6),
+) -> FloatArray:
+    """Random signals, one per joint, shape (T, size), at evenly spaced `times` (s).
 
     In half the cases all joints get the same kind, as in excitation experiments on real arms; a third
-    of the joints rests otherwise. Amplitudes are log-uniform in 0.02 to 0.6 rad.
+    of the joints rests otherwise. Amplitudes are log-uniform, in rad or whatever unit the ends have.
     """
     kinds = list(SIGNALS.values())
     shared = kinds[generator.integers(len(kinds))] if generator.uniform() < 0.5 else None
     columns = []
     for _ in range(size):
-        amplitude = np.exp(generator.uniform(np.log(0.02), np.log(0.6)))
+        amplitude = np.exp(generator.uniform(*np.log(amplitudes)))
         if shared is None and generator.uniform() < 1 / 3:
             columns.append(np.zeros_like(times))
             continue

@@ -11,6 +11,7 @@ from adapt.robot.specification import RobotSpecification
 from adapt.sim.commands import draw_commands
 from adapt.sim.conditions import draw_conditions
 from adapt.sim.data import Dataset, rewards
+from adapt.sim.excitation import excite
 from adapt.sim.experts import Expert, make_expert
 from adapt.sim.fleet import Fleet
 from adapt.sim.mechanics import simulation_of
@@ -80,6 +81,7 @@ def _simulate(
     disturbances = _disturbances(spec, count, total, generator)
     disturbances[:, :waiting] = 0.0
     commands[:, :waiting] = 0.0
+    stirred, signals = _excitation(spec, count, total, generator)
     low, high = np.array([each.position for each in spec.action.limits.values()]).T
     rest = np.zeros(spec.action_size) if spec.rest_action is None else np.array(spec.rest_action)
     sent = np.tile(rest, (count, 1))
@@ -92,7 +94,8 @@ def _simulate(
         observation[:, tick] = fleet.sensing.blur(truth, generator)
         ahead = commands[:, tick : tick + 1 + spec.horizon_ticks]
         label[:, tick] = np.clip(expert.act(fleet, truth, ahead, sent), low, high)
-        wanted = sent if tick < waiting else label[:, tick] + disturbances[:, tick]
+        driven = np.where(stirred, rest + signals[:, tick], label[:, tick] + disturbances[:, tick])
+        wanted = sent if tick < waiting else driven
         action[:, tick] = np.clip(wanted, low, high)
         sent = action[:, tick]
         fleet.step(sent)
@@ -130,3 +133,18 @@ def _disturbances(
             stretch = np.searchsorted(lengths.cumsum(), np.arange(ticks), side="right")
             noise[row] *= 2.0 * (stretch % 2)[:, None]
     return noise
+
+
+def _excitation(
+    spec: RobotSpecification, count: int, ticks: int, generator: np.random.Generator
+) -> tuple[BoolArray, FloatArray]:
+    """Which robots signals move, shape (E, 1), and by how much away from rest, shape (E, T, A)."""
+    signals = np.zeros((count, ticks, spec.action_size))
+    settings = simulation_of(spec).excitation
+    if settings is None:
+        return np.zeros((count, 1), dtype=bool), signals
+    stirred = generator.uniform(size=(count, 1)) < settings.share
+    times = np.arange(ticks, dtype=np.float64) * spec.period_s
+    for row in np.flatnonzero(stirred):
+        signals[row] = excite(times, spec.action_size, generator, settings.amplitude)
+    return stirred, signals

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 
 from adapt.bags.reader import bag_info
@@ -22,6 +24,16 @@ def test_logs_become_bags_once(adapt, tmp_path):
     assert found["bags"] == [str(tmp_path / "bags" / "rest")]
     code, _, error = adapt("bags", "import", logs, "--out", tmp_path / "bags")
     assert code == 2 and "rest" in error
+
+
+def test_tables_become_bags(adapt, tmp_path):
+    names = ("time", "pos_meas1", "pos_meas2", "vel_meas1", "vel_meas2", "tau_meas1", "tau_meas2")
+    values = np.arange(700).reshape(100, 7) * 0.001
+    np.savetxt(tmp_path / "swing.csv", values, delimiter=",", header=",".join(names), comments="")
+    where = (tmp_path, "--out", tmp_path / "bags", "--robot", "double_pendulum")
+    found = adapt.json("bags", "import", *where, "--columns", "double_pendulum")
+    assert [bag_info(Path(bag)).messages for bag in found["bags"]] == [200]
+    assert "--columns" in adapt.refused("bags", "import", tmp_path, "--out", tmp_path / "bags")
 
 
 def test_a_cut_off_recording_is_recovered(adapt, bag, tmp_path):
