@@ -28,6 +28,8 @@ def planner(
     command: Annotated[
         str | None, typer.Option(help='Set-point, such as "0.5 0 0", for robots that follow no path.')
     ] = None,
+    noise: Annotated[float | None, typer.Option(help="Of our samples. [default: as driven]")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Of our search. [default: as driven]")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of PyTorch, for all planners alike.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Picture of return against time (.svg or .png).")] = None,
@@ -56,7 +58,9 @@ def planner(
     torch.set_num_threads(threads)
     trials = [Trial(specification, name, "policy", seconds, numbers, path) for name in scenarios]
     questions = _states(trials, seeds, states)
-    bench = Bench(specification, model, PlannerSettings(), PublishedSettings(), seed)
+    given = {"noise": noise, "iterations": iterations, "iterations_near_policy": iterations}
+    ours = PlannerSettings.model_validate({key: value for key, value in given.items() if value is not None})
+    bench = Bench(specification, model, ours, PublishedSettings(), seed)
     rows = []
     with output.progress() as bar:
         task = bar.add_task("planning", total=len(questions), note="")
@@ -71,7 +75,7 @@ def planner(
         draw_curves(plot, result["curves"])
     note_evaluation(path, card.version, f"bench planner --robot {robot}")
     common = {"robot": specification.name, "version": card.version, "threads": threads}
-    output.finish({**common, "scenarios": scenarios, **result}, json)
+    output.finish({**common, "scenarios": scenarios, "settings": ours.model_dump(), **result}, json)
 
 
 def _states(trials: list[Trial], seeds: int, count: int) -> list[State]:

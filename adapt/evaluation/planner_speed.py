@@ -110,7 +110,8 @@ class Bench:
         """(c), with nothing planned before."""
         settings = self.ours
         if iterations is not None:
-            settings = settings.model_copy(update={"iterations": iterations})
+            update = {"iterations": iterations, "iterations_near_policy": iterations}
+            settings = settings.model_copy(update=update)
         generator = torch.Generator().manual_seed(self._seed + number)
         return Planner(self._specification, self._model, settings, generator)
 
