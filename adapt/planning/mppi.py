@@ -43,20 +43,22 @@ def weights(returns: Tensor, effective: float) -> Tensor:
         shape (N,), summing to 1; all 0 where no return is finite.
     """
     finite = torch.isfinite(returns)
-    if not bool(finite.any()):
-        return torch.zeros_like(returns)
-    best = returns[finite].max()
-    behind = torch.where(finite, best.double() - returns.double(), torch.inf)
-    worse = behind[finite & (behind > 0.0)]
-    if len(worse) == 0:
-        return finite.to(returns.dtype) / finite.sum()
+    behind = torch.where(finite, _largest(returns, finite).double() - returns.double(), torch.inf)
+    worse = finite & (behind > 0.0)
     # From all weight on the best to all weights equal, even where one return is far below the others.
-    low, high = 1e-2 * float(worse.min()), 1e2 * float(worse.max())
+    low = 1e-2 * torch.where(worse, behind, torch.inf).min()
+    high = 1e2 * _largest(behind, worse)
+    low, high = (torch.where(worse.any(), each, 1.0) for each in (low, high))
     for _ in range(20):
-        middle = (low * high) ** 0.5
-        weight = torch.softmax(-behind / middle, dim=0)
-        low, high = (middle, high) if 1.0 / float(weight.square().sum()) < effective else (low, middle)
-    return torch.softmax(-behind / high, dim=0).to(returns.dtype)
+        middle = (low * high).sqrt()
+        bold = 1.0 / torch.softmax(-behind / middle, dim=0).square().sum() < effective
+        low, high = torch.where(bold, middle, low), torch.where(bold, high, middle)
+    return torch.where(finite, torch.softmax(-behind / high, dim=0), 0.0).to(returns.dtype)
+
+
+def _largest(values: Tensor, some: Tensor) -> Tensor:
+    """The largest of some values; shape ()."""
+    return torch.where(some, values, -torch.inf).max()
 
 
 def correction(change: Tensor, effect: Tensor, error: Tensor, ridge: float) -> Tensor:
@@ -79,7 +81,8 @@ def correction(change: Tensor, effect: Tensor, error: Tensor, ridge: float) -> T
     effects = torch.where(finite[:, None], effect.flatten(1), torch.zeros(()))
     gram = effects @ effects.T
     damping = ridge * gram.diagonal().mean().clamp_min(1e-12)
-    combination = torch.linalg.solve(
+    # Damped, the matrix is never singular: nothing has to wait for a check of that.
+    combination, _ = torch.linalg.solve_ex(
         gram + damping * torch.eye(len(gram), device=gram.device), effects @ error.flatten()
     )
     return torch.einsum("n,nta->ta", combination, change)

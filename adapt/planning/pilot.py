@@ -103,6 +103,12 @@ class Pilot:
         commands = now.new_zeros(specification.horizon_ticks, specification.command_size)
         fixed = still[: specification.dead_time_ticks]
         milliseconds = pace.fit(lambda: self._planner.plan(now, still, fixed, commands, samples=pace.samples))
+        if now.is_cuda:
+            if self._settings.half_precision and not self._planner.try_half_precision(
+                now, still, fixed, commands
+            ):
+                self.counts["half precision refused"] += 1
+            self._planner.capture(now, still, fixed, commands, pace.samples)
         self._planner.reset()
         return milliseconds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from math import isfinite
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from adapt.model.dynamics import Dynamics
 from adapt.model.reward import TaskReward
 from adapt.model.world_model import LAST_TICK, Context, WorldModel
+from adapt.planning.captured import Captured
 from adapt.planning.mppi import correction, knot_noise, weights
 from adapt.planning.settings import PlannerSettings
 from adapt.planning.steadying import Steadying
@@ -20,6 +21,8 @@ from adapt.robot.specification import RobotSpecification
 
 FEWEST_EFFECTIVE = 2.0
 """A mean of fewer samples is the best of them, about which the model errs most."""
+
+HALF_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,16 @@ class Plan:
     policy_value: float
     not_finite: int
     iterations: int
+
+
+class Found(NamedTuple):
+    """A `Plan` as tensors, for which nobody has waited yet; the numbers have shape ()."""
+
+    actions: Tensor
+    latents: Tensor
+    value: Tensor
+    policy_value: Tensor
+    not_finite: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +132,8 @@ class Planner:
         self._noise = settings.noise * model.scaling.action_deviation
         self._steps = torch.tensor([1.0, 0.5], device=device)[:, None, None]
         self._before: Tensor | None = None
+        self._graph: Captured | None = None
+        self._half = False
 
     def reset(self) -> None:
         """Forget the plan before, after a pause."""
@@ -148,24 +163,83 @@ class Planner:
             enough: asked before each iteration whether the time is up. Then the best plan so far is given,
                 without any iteration the policy's own.
         """
-        moment = self._read(observation, action, sent, command)
         asked = self._steadying(observation[-1], command) if self._near_policy else command
-        policy = self._propose(moment, asked)
-        if enough():
-            plan = self._policy_plan(moment, policy)
+        before = self._before
+        inputs = (observation, action, sent, command, asked)
+        if self._graph is not None and before is not None and self._graph.fits(*inputs, before):
+            found, done = Found(*self._graph(*inputs, before)), self._iterations
         else:
-            starts = [policy]
-            if self._before is not None and not self._near_policy:
-                starts.append(self._within(torch.cat([self._before[1:], self._before[-1:]]), sent))
-            plan = self._search(moment, torch.stack(starts), samples or self._settings.samples, enough)
-        self._before = plan.actions
-        return plan
+            found, done = self._find(samples or self._settings.samples, enough, *inputs, before)
+        self._before = found.actions
+        return _plan_of(found, done)
 
     @torch.no_grad()
     def policy_plan(self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor) -> Plan:
         """The policy's own plan, without a search. Arguments as for `plan`."""
         moment = self._read(observation, action, sent, command)
-        return self._policy_plan(moment, self._propose(moment, command))
+        return _plan_of(self._policy_found(moment, self._propose(moment, command)), 0)
+
+    @torch.no_grad()
+    def try_half_precision(self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor) -> bool:
+        """Roll out in half precision from now on, if it tells good samples from bad as single precision does.
+
+        Arguments as for `plan`.
+
+        Returns:
+            whether it does: the returns of random plans differ by less than HALF_TOLERANCE of their spread.
+        """
+        moment = self._read(observation, action, sent, command)
+        noise = knot_noise(
+            self._settings.samples, self._settings.knots, len(command), self._noise, self._generator
+        )
+        plans = self._within(self._propose(moment, command) + noise, sent)
+        returns = []
+        for self._half in (False, True):
+            returns.append(self._evaluate(moment, plans).returns)
+        difference = (returns[1] - returns[0]).abs().max()
+        self._half = bool(difference < HALF_TOLERANCE * returns[0].std())
+        return self._half
+
+    @torch.no_grad()
+    def capture(
+        self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor, samples: int
+    ) -> None:
+        """On a GPU, make one CUDA graph of all plans to come that have these shapes and so many samples.
+
+        Such a plan is always whole: nobody is asked whether the time is up. Arguments as for `plan`.
+        """
+        before = action[-1].expand(len(command), -1)
+
+        def whole(*inputs: Tensor) -> Found:
+            return self._find(samples, lambda: False, *inputs)[0]
+
+        self._graph = Captured(whole, (observation, action, sent, command, command, before), self._generator)
+
+    @property
+    def _iterations(self) -> int:
+        settings = self._settings
+        return settings.iterations_near_policy if self._near_policy else settings.iterations
+
+    def _find(
+        self,
+        samples: int,
+        enough: Callable[[], bool],
+        observation: Tensor,
+        action: Tensor,
+        sent: Tensor,
+        command: Tensor,
+        asked: Tensor,
+        before: Tensor | None,
+    ) -> tuple[Found, int]:
+        """Plan without waiting for the device; also the number of iterations."""
+        moment = self._read(observation, action, sent, command)
+        policy = self._propose(moment, asked)
+        if enough():
+            return self._policy_found(moment, policy), 0
+        starts = [policy]
+        if before is not None and not self._near_policy:
+            starts.append(self._within(torch.cat([before[1:], before[-1:]]), sent))
+        return self._search(moment, torch.stack(starts), samples, enough)
 
     def _read(self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor) -> Moment:
         contexts = [model.read(observation[None], action[None]) for model in self._ensemble]
@@ -174,51 +248,50 @@ class Planner:
     def _propose(self, moment: Moment, command: Tensor) -> Tensor:
         return self._within(self._model.propose(moment.contexts[0], command[None])[0], moment.sent)
 
-    def _policy_plan(self, moment: Moment, actions: Tensor) -> Plan:
+    def _policy_found(self, moment: Moment, actions: Tensor) -> Found:
         outlook = self._evaluate(moment, actions[None])
-        value = float(outlook.returns[0])
-        return Plan(actions, outlook.latents[0], value, value, int(not isfinite(value)), 0)
+        value = outlook.returns[0]
+        return Found(actions, outlook.latents[0], value, value, ~torch.isfinite(value))
 
-    def _search(self, moment: Moment, starts: Tensor, samples: int, enough: Callable[[], bool]) -> Plan:
+    def _search(
+        self, moment: Moment, starts: Tensor, samples: int, enough: Callable[[], bool]
+    ) -> tuple[Found, int]:
         """Search around the starts, of which the first is the policy's; the best plan seen is kept."""
         settings = self._settings
-        pool, policy_value, not_finite, done = starts, float("nan"), 0, 0
-        for iteration in range(settings.iterations_near_policy if self._near_policy else settings.iterations):
-            if done and enough():
-                break
-            scale = self._noise * settings.shrink**iteration
+        pool, done = starts, 0
+        policy_value = not_finite = torch.zeros((), device=starts.device)
+        while done < self._iterations and not (done and enough()):
+            scale = self._noise * settings.shrink**done
             noise = knot_noise(samples, settings.knots, starts.shape[1], scale, self._generator)
             # Near the policy the pool ends with the mean of the iteration before.
-            around = pool[-1] if self._near_policy else pool[torch.arange(samples) % len(pool)]
+            around = pool[-1:] if self._near_policy else pool
+            around = around.repeat(-(-samples // len(around)), 1, 1)[:samples]
             plans = torch.cat([pool, self._within(around + noise, moment.sent)])
             outlook = self._evaluate(moment, plans)
             returns = outlook.returns
-            policy_value = float(returns[0]) if iteration == 0 else policy_value
-            not_finite += int((~torch.isfinite(returns)).sum())
+            policy_value = returns[0] if done == 0 else policy_value
+            not_finite = not_finite + (~torch.isfinite(returns)).sum()
             weight = weights(returns, max(FEWEST_EFFECTIVE, settings.effective_samples * samples))
-            done = iteration + 1
-            best_index = _best(returns)
-            best = plans[best_index]
-            if not bool(weight.any()):
-                pool = best[None]
-                continue
-            mean = self._within(torch.einsum("n,nta->ta", weight, plans), moment.sent)
-            pool = torch.stack([starts[0] if self._near_policy else best, mean])
-            if outlook.errors is not None and not self._near_policy:
-                error = outlook.errors[best_index]
+            done += 1
+            best, error = _best(returns, plans, outlook.errors)
+            # All lost where none has a weight.
+            mean = torch.where(weight.any(), torch.einsum("n,nta->ta", weight, plans), best)
+            pool = torch.stack([starts[0] if self._near_policy else best, self._within(mean, moment.sent)])
+            if error is not None and outlook.errors is not None and not self._near_policy:
                 step = correction(plans - best, error - outlook.errors, error, settings.ridge)
                 pool = torch.cat([pool, self._within(best + self._steps * step, moment.sent)])
         outlook = self._evaluate(moment, pool)
-        not_finite += int((~torch.isfinite(outlook.returns)).sum())
-        chosen = _best(outlook.returns)
-        value = float(outlook.returns[chosen])
-        return Plan(pool[chosen], outlook.latents[chosen], value, policy_value, not_finite, done)
+        not_finite = not_finite + (~torch.isfinite(outlook.returns)).sum()
+        actions, latents, value = _best(outlook.returns, pool, outlook.latents, outlook.returns)
+        return Found(actions, latents, value, policy_value, not_finite), done
 
     def _evaluate(self, moment: Moment, plans: Tensor) -> Outlook:
-        outlooks = [
-            self._evaluate_by(model, context, moment, plans)
-            for model, context in zip(self._ensemble, moment.contexts, strict=True)
-        ]
+        half = torch.float16 if plans.is_cuda else torch.bfloat16
+        with torch.autocast(plans.device.type, half, enabled=self._half):
+            outlooks = [
+                self._evaluate_by(model, context, moment, plans)
+                for model, context in zip(self._ensemble, moment.contexts, strict=True)
+            ]
         if len(outlooks) == 1:
             return outlooks[0]
         returns = torch.stack([each.returns for each in outlooks])
@@ -244,9 +317,22 @@ class Planner:
         return limited
 
 
-def _best(returns: Tensor) -> int:
-    """Index of the largest return; one that is not finite never wins against one that is."""
-    return int(torch.where(torch.isfinite(returns), returns, -torch.inf).argmax())
+def _best(returns: Tensor, *of_plans: Tensor | None) -> list[Any]:
+    """What belongs to the plan with the largest return; one that is not finite never wins against others."""
+    index = torch.where(torch.isfinite(returns), returns, -torch.inf).argmax(keepdim=True)
+    # By a tensor, since a number would have to be waited for.
+    return [None if each is None else each.index_select(0, index)[0] for each in of_plans]
+
+
+def _plan_of(found: Found, iterations: int) -> Plan:
+    return Plan(
+        found.actions,
+        found.latents,
+        float(found.value),
+        float(found.policy_value),
+        int(found.not_finite),
+        iterations,
+    )
 
 
 def _with_dynamics(model: WorldModel, dynamics: Dynamics) -> WorldModel:

@@ -32,5 +32,7 @@ class PlannerSettings(Settings):
     """Time constant with which entries of a set-point that should stay zero are kept there."""
     steadying_bound: float = Field(default=0.5, ge=0)
     """How far a set-point may be shifted for it, relative to the deviation of those in training."""
+    half_precision: bool = False
+    """On a GPU, where it ranks plans as single precision does."""
     oldest_tail_ticks: int = Field(default=3, ge=0)
     """How long the rest of an older plan may be followed when a fresh one cannot be made."""

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from math import isfinite
 
 import pytest
 import torch
@@ -148,3 +149,31 @@ def test_where_the_robot_may_fall_the_search_stays_around_the_policy() -> None:
         assert plan.value >= plan.policy_value == pytest.approx(policy.value, rel=1e-4)
         # The mean of several samples: never as far as the farthest of them, and not along the plan before.
         assert (plan.actions - policy.actions).abs().max() < 3.0 * noise
+
+
+def test_half_precision_is_used_where_it_ranks_plans_alike_and_only_there() -> None:
+    """On this machine with bfloat16, which has eight bits: too few for plans that hardly differ."""
+    command = ramp(0.3)
+    far = planner(settings=PlannerSettings(noise=20.0))
+    assert far.try_half_precision(*STILL, command)
+    assert isfinite(far.plan(*STILL, command).value)
+    near = planner(settings=PlannerSettings(noise=1e-6))
+    assert not near.try_half_precision(*STILL, command)
+    policy = near.policy_plan(*STILL, command)
+    assert policy.value == planner().policy_plan(*STILL, command).value
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_captured_plan_is_the_plan() -> None:
+    device = torch.device("cuda")
+    still = [each.to(device) for each in STILL]
+    command = ramp(0.3).to(device)
+    plans = []
+    for captured in (False, True):
+        generator = torch.Generator(device).manual_seed(0)
+        planning = Planner(ARM, servo_model(lively_policy=True).to(device), NO_NOISE, generator)
+        planning.plan(*still, command)
+        if captured:
+            planning.capture(*still, command, NO_NOISE.samples)
+        plans.append(planning.plan(*still, command).actions)
+    torch.testing.assert_close(plans[0], plans[1])
