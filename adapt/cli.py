@@ -10,6 +10,7 @@ import typer
 from adapt.commands import (
     bags,
     bench,
+    bench_adaptation,
     bench_deadlines,
     bench_planner,
     demo,
@@ -47,6 +48,7 @@ app.add_typer(bags.app, name="bags")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(models.app, name="models")
 app.add_typer(ledger.app, name="ledger")
+bench.app.command("adaptation")(bench_adaptation.adaptation)
 bench.app.command("deadlines")(bench_deadlines.deadlines)
 bench.app.command("planner")(bench_planner.planner)
 app.add_typer(bench.app, name="bench")

@@ -63,60 +63,6 @@ def stand_in(
 
 
 @app.command()
-def adaptation(
-    train: Annotated[Path, typer.Option(help="Folder of bags to learn from, in the order of their names.")],
-    test: Annotated[Path, typer.Option(help="Folder of bags that are only measured on.")],
-    robot: output.RobotName = "so101",
-    minutes: Annotated[
-        list[float] | None, typer.Option(help="Real minutes to learn from; may be repeated. [default: 1, 5]")
-    ] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="World model; by default the shipped one.")] = None,
-    seed: Annotated[int, typer.Option(help="Of splits and batches.")] = 0,
-    json: output.Json = False,
-) -> None:
-    """Open-loop error on other motions after so many minutes of real data, admitted and unjudged."""
-    from itertools import islice
-    from tempfile import TemporaryDirectory
-
-    import torch
-
-    from adapt.bags.replay import bag_ticks, one_after_the_other
-    from adapt.commands.dependents import note_evaluation
-    from adapt.commands.replay import rehearsal_windows
-    from adapt.evaluation.adaptation import compare, learn_offline
-    from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
-    from adapt.robot.load import load_robot
-
-    torch.set_num_threads(1)
-    specification = load_robot(robot)
-    path = checkpoint or shipped_checkpoint(specification)
-    model, card = load_checkpoint(path, specification)
-    rehearsal = rehearsal_windows(None, path, specification)
-    known, unknown = _bags(train), _bags(test)
-    models = {"0 min": model}
-    for length in minutes or (1.0, 5.0):
-        ticks = one_after_the_other(bag_ticks(bag, specification) for bag in known)
-        some = islice(ticks, round(length * 60 * specification.rate_hz))
-        with (
-            TemporaryDirectory() as store,
-            output.console().status(f"learning from {length:g} minutes"),
-        ):
-            learned = learn_offline(specification, model, some, Path(store), rehearsal, seed=seed)
-        models[f"{length:g} min, admitted"] = learned.admitted
-        if learned.latest is not None:
-            models[f"{length:g} min, unjudged"] = learned.latest
-    comparison = compare(
-        specification, models, one_after_the_other(bag_ticks(bag, specification) for bag in unknown)
-    )
-    table = output.table(f"open-loop RMS error, {comparison.unit}", "", ">total")
-    for name, error in comparison.errors.items():
-        table.add_row(name, f"{error.total:.4f}")
-    output.console().print(table)
-    note_evaluation(path, card.version, f"bench adaptation --train {train} --test {test}")
-    output.finish({"robot": specification.name, "version": card.version, **comparison.as_dict()}, json)
-
-
-@app.command()
 def data(
     robot: output.RobotName = "so101",
     workers: Annotated[int, typer.Option(help="Processes, and threads of the raw physics.", min=1)] = 2,
@@ -222,10 +168,3 @@ def _interval(estimate: dict[str, float] | None, digits: int) -> str:
         return ""
     mean, low, high = (f"{estimate[key]:.{digits}f}" for key in ("mean", "low", "high"))
     return f"{mean} ({low} to {high})"
-
-
-def _bags(folder: Path) -> list[Path]:
-    found = sorted(path.parent for path in folder.glob("*/metadata.yaml"))
-    if not found:
-        raise UserError(f"{folder}: there are no bags in it: make some with adapt bags import")
-    return found

@@ -164,7 +164,7 @@ def compare(
 ) -> Comparison:
     """Open-loop errors of models, and of two forecasts that need none, on the same ticks.
 
-    Measured are the entries of the channel that the action targets; where there is none, all of them.
+    For what is measured see `measured_entries`.
 
     Raises:
         UserError: the ticks hold no unbroken run as long as a window.
@@ -181,9 +181,7 @@ def compare(
             f" ({length / specification.rate_hz:.2f} s): learn from fewer minutes, or give a longer bag"
         )
     stamps = np.concatenate([run.stamp_ns[history : len(run.stamp_ns) - horizon : STRIDE] for run in runs])
-    name = specification.action.targets
-    entries = slice(None) if name is None else specification.channel_slice(name)
-    unit = "mixed" if name is None else specification.channels[name].unit
+    entries = measured_entries(specification)
     forecasters: dict[str, Forecaster] = {
         **models,
         "command_plus_offset": CommandPlusOffset(specification),
@@ -191,12 +189,29 @@ def compare(
     }
     return Comparison(
         entries=tuple(each.split("/")[-1] for each in specification.observation_names[entries]),
-        unit=unit,
+        unit=measured_unit(specification),
         step_s=specification.period_s,
         time_s=(stamps - stamps[0]) * 1e-9,
         errors={name: open_loop_error(each, windows, entries) for name, each in forecasters.items()},
         runs=runs,
     )
+
+
+def measured_entries(specification: RobotSpecification) -> slice:
+    """The entries of the channel that the action targets, or else the command; without either, all."""
+    name = _measured_channel(specification)
+    return slice(0, specification.observation_size) if name is None else specification.channel_slice(name)
+
+
+def measured_unit(specification: RobotSpecification) -> str:
+    """The unit of the measured entries."""
+    name = _measured_channel(specification)
+    return "mixed" if name is None else specification.channels[name].unit
+
+
+def _measured_channel(specification: RobotSpecification) -> str | None:
+    tracked = specification.task.command.tracks
+    return specification.action.targets or (tracked if isinstance(tracked, str) else None)
 
 
 def complete_runs(ticks: Iterable[Tick]) -> list[Run]:

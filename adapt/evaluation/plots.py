@@ -75,6 +75,30 @@ def lines(
     return figure
 
 
+def bands(
+    series: Mapping[str, Mapping[float, Estimate]],
+    levels: Mapping[str, Estimate],
+    x_label: str,
+    y_label: str,
+) -> Figure:
+    """Means against a logarithmic x with their intervals as bands, and levels that hold for all x."""
+    with figure_style():
+        figure, panel = _panel(3.2)
+        for number, (name, row) in enumerate(series.items()):
+            colour = COLOURS[number % len(COLOURS)]
+            x = sorted(row)
+            panel.plot(x, [row[each].mean for each in x], color=colour, label=name, marker="o", markersize=3)
+            low, high = ([getattr(row[each], end) for each in x] for end in ("low", "high"))
+            panel.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        for name, level in levels.items():
+            panel.axhline(level.mean, color=FAINT, linestyle="--", label=name)
+        panel.set_xscale("log")
+        panel.set(xlabel=x_label, ylabel=y_label)
+        panel.set_ylim(bottom=0)
+        figure.legend(loc="outside upper left", ncols=4)
+    return figure
+
+
 def grouped_bars(groups: Sequence[str], series: Mapping[str, Sequence[float]], y_label: str) -> Figure:
     """Bars side by side, one for each series in each group."""
     width = 0.8 / len(series)

@@ -1,0 +1,151 @@
+"""`adapt bench adaptation`: what real data are worth, by method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapt.commands import output
+from adapt.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from adapt.evaluation.adaptation_curves import Curves, Method
+
+MINUTES = (0.5, 1.0, 2.0, 5.0)
+
+
+def adaptation(
+    train: Annotated[Path, typer.Option(help="Folder of bags to learn from.")],
+    test: Annotated[Path, typer.Option(help="Folder of bags that are only measured on.")],
+    robot: output.RobotName = "so101",
+    minutes: Annotated[
+        list[float] | None,
+        typer.Option(help="Real minutes to learn from; may be repeated. [default: 0.5, 1, 2, 5]"),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="How to learn; may be repeated. [default: all that the robot allows]"),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="Draws of the real data, batches and fresh weights.")] = 3,
+    piece_s: Annotated[
+        float, typer.Option(min=0.1, help="Real data are drawn from all motions in pieces of up to so long.")
+    ] = 10.0,
+    ahead: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Report the distance over all joints at so many seconds ahead, too; may be repeated."
+        ),
+    ] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="World model; by default the shipped one.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the report. [default: runs/adaptation/ROBOT]")
+    ] = None,
+    json: output.Json = False,
+) -> None:
+    """Open-loop error on other motions against the real minutes learned from, by method, with intervals.
+
+    Every method trains on all of the minutes: nothing is kept for a gate. `adapt replay` tells what is
+    admitted.
+    """
+    import torch
+
+    from adapt.bags.incident import free_folder
+    from adapt.bags.replay import bag_ticks
+    from adapt.commands.replay import rehearsal_windows
+    from adapt.evaluation.adaptation import STRIDE
+    from adapt.evaluation.adaptation_curves import (
+        Experiment,
+        check_ahead,
+        curves,
+        forecasts,
+        methods_of,
+        windows_of,
+    )
+    from adapt.evaluation.adaptation_report import adaptation_report
+    from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
+    from adapt.robot.load import load_robot
+
+    # A sum over several threads depends on their number: one gives the same result on every run.
+    torch.set_num_threads(1)
+    specification = load_robot(robot)
+    path = checkpoint or shipped_checkpoint(specification)
+    model, card = load_checkpoint(path, specification)
+    for each in ahead or ():
+        check_ahead(specification, each)
+    methods = _chosen(methods_of(specification), method)
+    out = out or free_folder(Path("runs/adaptation"), specification.name)
+    if (out / "report.json").exists():
+        raise UserError(f"{out}: there is a report in it already: give another folder with --out")
+    with output.console().status("reading bags"):
+        known = [list(bag_ticks(bag, specification)) for bag in bags_in(train)]
+        unseen = (bag_ticks(bag, specification) for bag in bags_in(test))
+        experiment = Experiment(
+            specification,
+            model,
+            rehearsal_windows(None, path, specification),
+            known,
+            windows_of(specification, unseen, STRIDE),
+            max(1, round(piece_s * specification.rate_hz)),
+        )
+    lengths = sorted(set(minutes or MINUTES))
+    with output.progress() as bar:
+        task = bar.add_task("learning", total=len(methods) * len(lengths) * seeds, note="")
+        found = curves(
+            experiment,
+            methods,
+            lengths,
+            range(seeds),
+            forecasts(specification),
+            lambda what: bar.update(task, advance=1, note=what),
+        )
+    data = {
+        "robot": specification.name,
+        "version": card.version,
+        "train": str(train),
+        "test": str(test),
+        "seeds": seeds,
+        "piece_s": piece_s,
+        **found.as_dict(ahead or ()),
+    }
+    page = adaptation_report(found, data).write(out, data)
+    output.console().print(_table(found))
+    output.finish(data, json, f"report: {page}")
+
+
+def bags_in(folder: Path) -> list[Path]:
+    """The bags of a folder, by name.
+
+    Raises:
+        UserError: there are none.
+    """
+    found = sorted(path.parent for path in folder.glob("*/metadata.yaml"))
+    if not found:
+        raise UserError(f"{folder}: there are no bags in it: make some with adapt bags import")
+    return found
+
+
+def _chosen(methods: dict[str, Method], names: list[str] | None) -> dict[str, Method]:
+    unknown = [name for name in names or () if name not in methods]
+    if unknown:
+        raise UserError(f"option --method: '{unknown[0]}' is none of {', '.join(methods)}")
+    return {name: methods[name] for name in names or methods}
+
+
+def _table(curves: Curves) -> Table:
+    estimates = curves.estimates(lambda error: error.total)
+    lengths = sorted({minutes for row in estimates.values() for minutes in row})
+    title = f"open-loop RMS error, {curves.unit}, {curves.windows} windows; in brackets the 95 % interval"
+    table = output.table(title, "", *(f">{length:g} min" for length in lengths))
+    for name, row in estimates.items():
+        cells = [
+            ""
+            if (each := row.get(length)) is None
+            else f"{each.mean:.4f}" + (f" ({each.low:.4f} to {each.high:.4f})" if each.n > 1 else "")
+            for length in lengths
+        ]
+        table.add_row(name, *cells)
+    return table
