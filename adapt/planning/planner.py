@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from adapt.model.dynamics import Dynamics
-from adapt.model.reward import TaskReward
-from adapt.model.world_model import LAST_TICK, Context, WorldModel
+from adapt.model.world_model import WorldModel
 from adapt.planning.captured import Captured
 from adapt.planning.mppi import correction, knot_noise, weights
+from adapt.planning.rollouts import Moment, Rollouts
 from adapt.planning.settings import PlannerSettings
 from adapt.planning.steadying import Steadying
 from adapt.robot.specification import RobotSpecification
 
 FEWEST_EFFECTIVE = 2.0
 """A mean of fewer samples is the best of them, about which the model errs most."""
-
-HALF_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,53 +53,17 @@ class Found(NamedTuple):
     not_finite: Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What the model expects of N plans.
-
-    Attributes:
-        latents: shape (N, T, latent).
-        returns: shape (N,).
-        errors: shape (N, T, E), scaled, of what the task wants; None where the latents do not tell it.
-    """
-
-    latents: Tensor
-    returns: Tensor
-    errors: Tensor | None
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What a plan is judged in.
-
-    Attributes:
-        contexts: what each member of the ensemble read of the history, the model's own first.
-        before: shape (A,), the action before the first.
-        sent: shape (D, A), what every plan begins with.
-        command: shape (T, C).
-    """
-
-    contexts: list[Context]
-    before: Tensor
-    sent: Tensor
-    command: Tensor
-
-
 class Planner:
     """MPPI around the policy's plan and the rest of the plan before, and a correction of the best.
 
-    A plan is worth the rewards of its ticks. Where observations can be read from the latents, these are
-    exact from the robot file; and the samples of path integral control then also tell how the expected
-    motion goes with the plan, which costs nothing more and closes most of the distance that random
-    search in many dimensions leaves. Otherwise the learned reward and the terminal value, discounted, are
-    believed.
+    Where observations can be read from the latents, the samples of path integral control also tell how the
+    expected motion goes with the plan, which costs nothing more and closes most of the distance that
+    random search in many dimensions leaves.
 
     Where the command cannot be sent as it is, the robot may fall, and what a plan leads to beyond the
     horizon is known to the policy alone: there the search stays around the policy's plan, and the mean of
     the good samples is taken, not the best of them, which is the one that the model errs most about. What
     should stand still is steadied by asking the policy for it; see `Steadying`.
-
-    With an ensemble a plan is worth the mean of its members' returns less `risk` standard deviations.
     """
 
     def __init__(
@@ -115,25 +76,22 @@ class Planner:
     ):
         """`members` are further dynamics for the model's encoder and heads, which they share."""
         self._model = model
-        self._ensemble = [model, *(_with_dynamics(model, member) for member in members)]
+        self._rollouts = Rollouts(specification, model, members, settings.risk)
         self._settings = settings
         self._generator = generator
         device = generator.device
-        self._reward = TaskReward(specification, device) if model.settings.readable else None
         self._near_policy = specification.direct_index is None
         self._steadying = Steadying(
             specification, model.scaling.command_deviation, settings.steadying_s, settings.steadying_bound
         )
-        ticks = torch.arange(specification.horizon_ticks + 1, device=device)
-        self._discounts = torch.exp(-ticks * specification.period_s / model.settings.value_horizon_s)
         limits = specification.action.limits.values()
         self._low = torch.tensor([limit.position[0] for limit in limits], device=device)
         self._high = torch.tensor([limit.position[1] for limit in limits], device=device)
-        self._noise = settings.noise * model.scaling.action_deviation
+        noise = settings.noise_near_policy if self._near_policy else settings.noise
+        self._noise = noise * model.scaling.action_deviation
         self._steps = torch.tensor([1.0, 0.5], device=device)[:, None, None]
         self._before: Tensor | None = None
         self._graph: Captured | None = None
-        self._half = False
 
     def reset(self) -> None:
         """Forget the plan before, after a pause."""
@@ -176,7 +134,7 @@ class Planner:
     @torch.no_grad()
     def policy_plan(self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor) -> Plan:
         """The policy's own plan, without a search. Arguments as for `plan`."""
-        moment = self._read(observation, action, sent, command)
+        moment = self._rollouts.read(observation, action, sent, command)
         return _plan_of(self._policy_found(moment, self._propose(moment, command)), 0)
 
     @torch.no_grad()
@@ -186,19 +144,13 @@ class Planner:
         Arguments as for `plan`.
 
         Returns:
-            whether it does: the returns of random plans differ by less than HALF_TOLERANCE of their spread.
+            whether it does.
         """
-        moment = self._read(observation, action, sent, command)
-        noise = knot_noise(
-            self._settings.samples, self._settings.knots, len(command), self._noise, self._generator
-        )
+        moment = self._rollouts.read(observation, action, sent, command)
+        settings = self._settings
+        noise = knot_noise(settings.samples, settings.knots, len(command), self._noise, self._generator)
         plans = self._within(self._propose(moment, command) + noise, sent)
-        returns = []
-        for self._half in (False, True):
-            returns.append(self._evaluate(moment, plans).returns)
-        difference = (returns[1] - returns[0]).abs().max()
-        self._half = bool(difference < HALF_TOLERANCE * returns[0].std())
-        return self._half
+        return self._rollouts.try_half_precision(moment, plans)
 
     @torch.no_grad()
     def capture(
@@ -232,7 +184,7 @@ class Planner:
         before: Tensor | None,
     ) -> tuple[Found, int]:
         """Plan without waiting for the device; also the number of iterations."""
-        moment = self._read(observation, action, sent, command)
+        moment = self._rollouts.read(observation, action, sent, command)
         policy = self._propose(moment, asked)
         if enough():
             return self._policy_found(moment, policy), 0
@@ -241,15 +193,11 @@ class Planner:
             starts.append(self._within(torch.cat([before[1:], before[-1:]]), sent))
         return self._search(moment, torch.stack(starts), samples, enough)
 
-    def _read(self, observation: Tensor, action: Tensor, sent: Tensor, command: Tensor) -> Moment:
-        contexts = [model.read(observation[None], action[None]) for model in self._ensemble]
-        return Moment(contexts, action[-1], sent, command)
-
     def _propose(self, moment: Moment, command: Tensor) -> Tensor:
         return self._within(self._model.propose(moment.contexts[0], command[None])[0], moment.sent)
 
     def _policy_found(self, moment: Moment, actions: Tensor) -> Found:
-        outlook = self._evaluate(moment, actions[None])
+        outlook = self._rollouts.evaluate(moment, actions[None])
         value = outlook.returns[0]
         return Found(actions, outlook.latents[0], value, value, ~torch.isfinite(value))
 
@@ -267,7 +215,7 @@ class Planner:
             around = pool[-1:] if self._near_policy else pool
             around = around.repeat(-(-samples // len(around)), 1, 1)[:samples]
             plans = torch.cat([pool, self._within(around + noise, moment.sent)])
-            outlook = self._evaluate(moment, plans)
+            outlook = self._rollouts.evaluate(moment, plans)
             returns = outlook.returns
             policy_value = returns[0] if done == 0 else policy_value
             not_finite = not_finite + (~torch.isfinite(returns)).sum()
@@ -280,35 +228,10 @@ class Planner:
             if error is not None and outlook.errors is not None and not self._near_policy:
                 step = correction(plans - best, error - outlook.errors, error, settings.ridge)
                 pool = torch.cat([pool, self._within(best + self._steps * step, moment.sent)])
-        outlook = self._evaluate(moment, pool)
+        outlook = self._rollouts.evaluate(moment, pool)
         not_finite = not_finite + (~torch.isfinite(outlook.returns)).sum()
         actions, latents, value = _best(outlook.returns, pool, outlook.latents, outlook.returns)
         return Found(actions, latents, value, policy_value, not_finite), done
-
-    def _evaluate(self, moment: Moment, plans: Tensor) -> Outlook:
-        half = torch.float16 if plans.is_cuda else torch.bfloat16
-        with torch.autocast(plans.device.type, half, enabled=self._half):
-            outlooks = [
-                self._evaluate_by(model, context, moment, plans)
-                for model, context in zip(self._ensemble, moment.contexts, strict=True)
-            ]
-        if len(outlooks) == 1:
-            return outlooks[0]
-        returns = torch.stack([each.returns for each in outlooks])
-        cautious = returns.mean(0) - self._settings.risk * returns.std(0, correction=0)
-        return replace(outlooks[0], returns=cautious)
-
-    def _evaluate_by(self, model: WorldModel, context: Context, moment: Moment, plans: Tensor) -> Outlook:
-        latents = model.predict(context, plans)
-        if self._reward is not None:
-            observation = model.observation(latents, context.now.expand(len(plans), -1))
-            rewards = self._reward(observation, plans, moment.before, moment.command)
-            return Outlook(latents, rewards.sum(-1), self._reward.error(observation, moment.command))
-        commands = moment.command.expand(len(plans), -1, -1)
-        rewards = model.reward(context, latents, plans, commands)
-        terminal = model.value(context, latents, commands, LAST_TICK)[:, 0]
-        returns = rewards @ self._discounts[:-1] + terminal * self._discounts[-1]
-        return Outlook(latents, returns, None)
 
     def _within(self, plans: Tensor, sent: Tensor) -> Tensor:
         """Within the position limits, and beginning with what is under way. Shape (..., T, A)."""
@@ -333,10 +256,3 @@ def _plan_of(found: Found, iterations: int) -> Plan:
         int(found.not_finite),
         iterations,
     )
-
-
-def _with_dynamics(model: WorldModel, dynamics: Dynamics) -> WorldModel:
-    """The same model, weights shared, with other dynamics."""
-    twin = copy(model)
-    twin._modules = {**model._modules, "dynamics": dynamics}
-    return twin

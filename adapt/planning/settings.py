@@ -20,6 +20,8 @@ class PlannerSettings(Settings):
     """Noise is drawn at this many instants of the plan and linear between them."""
     noise: float = Field(default=0.1, gt=0)
     """Standard deviation of the noise, relative to that of the actions that the model was trained on."""
+    noise_near_policy: float = Field(default=0.4, gt=0)
+    """The same where the search stays around the policy's plan: means of many samples go small steps."""
     shrink: float = Field(default=0.9, gt=0, le=1)
     """The noise of each iteration, relative to the one before."""
     effective_samples: float = Field(default=0.15, gt=0, le=1)

@@ -62,7 +62,7 @@ def test_limits_hold_and_the_plan_is_never_worse_than_the_policy(
     seed: int, noise: float, samples: int, known: int
 ) -> None:
     sent = REST + 0.1 * torch.randn(known, 6, generator=torch.Generator().manual_seed(seed))
-    searching = planner(PlannerSettings(noise=noise), seed)
+    searching = planner(PlannerSettings(noise_near_policy=noise), seed)
     plan = searching.plan(STILL[0], STILL[1], sent, GOAL, samples=samples)
     assert plan.value >= plan.policy_value
     assert plan.iterations == PlannerSettings().iterations_near_policy
@@ -130,7 +130,7 @@ def test_the_order_of_samples_does_not_matter(order: list[int]) -> None:
 
 
 def test_without_noise_the_plan_is_the_policys() -> None:
-    plan = planner(PlannerSettings(samples=8, noise=1e-12)).plan(*STILL, GOAL)
+    plan = planner(PlannerSettings(samples=8, noise_near_policy=1e-12)).plan(*STILL, GOAL)
     torch.testing.assert_close(plan.actions, planner().policy_plan(*STILL, GOAL).actions)
 
 
