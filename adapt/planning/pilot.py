@@ -66,6 +66,7 @@ class Pilot:
         self._pace = pace
         self._ticks: deque[Tick] = deque(maxlen=specification.history_ticks + settings.oldest_tail_ticks)
         self._behind = 0
+        self._driven = 0
         self._tail: FloatArray | None = None
         self._tail_age = 0
         # Predictions are checked as soon as actions that were not yet fixed when they were made begin to act.
@@ -232,8 +233,10 @@ class Pilot:
         past = np.stack([tick.observation for tick in known] + [observation])
         applied = np.stack([tick.applied for tick in known])
         fixed = np.stack([*(tick.applied for tick in since), sent])[: behind + dead_time]
+        searches = self.controller == "planner" and self._may_search()
         plan = self._plan(
-            *(torch.from_numpy(each).float().to(self._device) for each in (past, applied, fixed, commands))
+            searches,
+            *(torch.from_numpy(each).float().to(self._device) for each in (past, applied, fixed, commands)),
         )
         self.counts["samples not finite"] += plan.not_finite
         actions = plan.actions[behind + dead_time :].double().cpu().numpy()
@@ -242,12 +245,20 @@ class Pilot:
         self._tail, self._tail_age = actions[1:], 0
         source = "planner" if plan.iterations else "policy"
         self.counts[source] += 1
-        self.counts["no time to search"] += source != self.controller
+        self.counts["no time to search"] += searches and source == "policy"
+        self.counts["history not driven yet"] += self.controller == "planner" and not searches
+        self._driven += 1
         return Proposal(actions, source, plan.latents[behind:])
 
-    def _plan(self, past: Tensor, applied: Tensor, fixed: Tensor, commands: Tensor) -> Plan:
+    def _may_search(self) -> bool:
+        """Where the robot may fall, a search needs a history in which the robot was driven: of what follows
+        after a rest the model knows little, and what it wrongly promises is a fall with the first step.
+        """
+        return not self._planner.near_policy or self._driven >= self._specification.history_ticks
+
+    def _plan(self, searches: bool, past: Tensor, applied: Tensor, fixed: Tensor, commands: Tensor) -> Plan:
         """Arguments as for `Planner.plan`."""
-        if self.controller != "planner":
+        if not searches:
             return self._planner.policy_plan(past, applied, fixed, commands)
         if self._pace is None:
             return self._planner.plan(past, applied, fixed, commands)
@@ -257,6 +268,7 @@ class Pilot:
 
     def _begin(self, ahead: FloatArray) -> Proposal | None:
         """What to send while there is no history to plan from."""
+        self._driven = 0
         rest = self._specification.rest_action
         if rest is not None:
             self.counts["rest"] += 1

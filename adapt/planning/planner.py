@@ -80,14 +80,15 @@ class Planner:
         self._settings = settings
         self._generator = generator
         device = generator.device
-        self._near_policy = specification.direct_index is None
+        self.near_policy = specification.direct_index is None
+        """Whether the search stays around the policy's plan."""
         self._steadying = Steadying(
             specification, model.scaling.command_deviation, settings.steadying_s, settings.steadying_bound
         )
         limits = specification.action.limits.values()
         self._low = torch.tensor([limit.position[0] for limit in limits], device=device)
         self._high = torch.tensor([limit.position[1] for limit in limits], device=device)
-        noise = settings.noise_near_policy if self._near_policy else settings.noise
+        noise = settings.noise_near_policy if self.near_policy else settings.noise
         self._noise = noise * model.scaling.action_deviation
         self._steps = torch.tensor([1.0, 0.5], device=device)[:, None, None]
         self._before: Tensor | None = None
@@ -121,7 +122,7 @@ class Planner:
             enough: asked before each iteration whether the time is up. Then the best plan so far is given,
                 without any iteration the policy's own.
         """
-        asked = self._steadying(observation[-1], command) if self._near_policy else command
+        asked = self._steadying(observation[-1], command) if self.near_policy else command
         before = self._before
         inputs = (observation, action, sent, command, asked)
         if self._graph is not None and before is not None and self._graph.fits(*inputs, before):
@@ -170,7 +171,7 @@ class Planner:
     @property
     def _iterations(self) -> int:
         settings = self._settings
-        return settings.iterations_near_policy if self._near_policy else settings.iterations
+        return settings.iterations_near_policy if self.near_policy else settings.iterations
 
     def _find(
         self,
@@ -189,7 +190,7 @@ class Planner:
         if enough():
             return self._policy_found(moment, policy), 0
         starts = [policy]
-        if before is not None and not self._near_policy:
+        if before is not None and not self.near_policy:
             starts.append(self._within(torch.cat([before[1:], before[-1:]]), sent))
         return self._search(moment, torch.stack(starts), samples, enough)
 
@@ -212,7 +213,7 @@ class Planner:
             scale = self._noise * settings.shrink**done
             noise = knot_noise(samples, settings.knots, starts.shape[1], scale, self._generator)
             # Near the policy the pool ends with the mean of the iteration before.
-            around = pool[-1:] if self._near_policy else pool
+            around = pool[-1:] if self.near_policy else pool
             around = around.repeat(-(-samples // len(around)), 1, 1)[:samples]
             plans = torch.cat([pool, self._within(around + noise, moment.sent)])
             outlook = self._rollouts.evaluate(moment, plans)
@@ -224,8 +225,8 @@ class Planner:
             best, error = _best(returns, plans, outlook.errors)
             # All lost where none has a weight.
             mean = torch.where(weight.any(), torch.einsum("n,nta->ta", weight, plans), best)
-            pool = torch.stack([starts[0] if self._near_policy else best, self._within(mean, moment.sent)])
-            if error is not None and outlook.errors is not None and not self._near_policy:
+            pool = torch.stack([starts[0] if self.near_policy else best, self._within(mean, moment.sent)])
+            if error is not None and outlook.errors is not None and not self.near_policy:
                 step = correction(plans - best, error - outlook.errors, error, settings.ridge)
                 pool = torch.cat([pool, self._within(best + self._steps * step, moment.sent)])
         outlook = self._rollouts.evaluate(moment, pool)

@@ -4,6 +4,7 @@ import torch
 from servo import ARM, HISTORY, HORIZON, PERIOD_NS, POSE, decide, fill, moved, servo_model, tick
 
 from adapt.errors import UserError
+from adapt.model.settings import ModelSettings
 from adapt.model.world_model import WorldModel
 from adapt.planning.pace import Pace, PaceSettings
 from adapt.planning.pilot import Controller, Pilot, Proposal
@@ -287,3 +288,18 @@ def test_the_rest_of_a_late_proposal_is_followed_while_it_is_young(ticks: int) -
     else:
         assert rest is None
     assert driving.late(None, 1) is None
+
+
+def test_where_the_robot_may_fall_the_policy_drives_until_the_history_is_a_driven_one() -> None:
+    walker = ARM.model_copy(update={"action": ARM.action.model_copy(update={"targets": None})})
+    driving = Pilot(walker, WorldModel(walker, ModelSettings()).eval(), SETTINGS, 0)
+    index = fill(driving)
+    for number in range(HISTORY):
+        planned(decide(driving, reference=GOAL), "policy")
+        driving.record(tick(index + number))
+    planned(decide(driving, reference=GOAL))
+    assert driving.counts["history not driven yet"] == HISTORY
+    driving.reset()
+    assert decide(driving, reference=GOAL) is None
+    fill(driving, index + 100)
+    planned(decide(driving, reference=GOAL), "policy")
