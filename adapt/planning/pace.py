@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from statistics import median
 
@@ -10,9 +11,7 @@ from pydantic import Field
 from adapt.settings import Settings
 
 TRIALS = 5
-"""Plans that are timed for each sample count at start-up."""
-EASY_IN_A_ROW = 10
-"""So many plans must have been made with ease before the next ones get more samples."""
+"""Plans that are timed before the sample count changes: one that took long may have been held up."""
 MORE = 1.1
 """One step up."""
 AIM = 0.9
@@ -27,7 +26,7 @@ class PaceSettings(Settings):
     """Shares of the period that planning may take, everything from the beat on counted."""
 
     wanted: float = Field(default=0.4, gt=0, lt=1)
-    """Plans that take longer cost samples."""
+    """Where plans take longer, they get fewer samples."""
     latest: float = Field(default=0.6, gt=0, lt=1)
     """No iteration is begun that would end later."""
     fewest_samples: int = Field(default=8, gt=1)
@@ -37,8 +36,8 @@ class PaceSettings(Settings):
 class Pace:
     """Fits the number of samples to the time that plans take, on this machine and under its load now.
 
-    Samples are lost by a factor at once, and come back step by step, as the rates of congestion control in
-    networks do (Chiu and Jain, 1989).
+    Samples are lost by a factor, and come back step by step, as the rates of congestion control in networks
+    do (Chiu and Jain, 1989). What counts is the median of a few plans; one that was too late counts at once.
     """
 
     def __init__(self, most: int, period_ns: int, settings: PaceSettings, clock: Callable[[], int]):
@@ -50,7 +49,7 @@ class Pace:
         self._latest_ns = round(settings.latest * period_ns)
         self._clock = clock
         self._iteration_ns = 0.0
-        self._easy = 0
+        self._took_ns = deque[int](maxlen=TRIALS)
         self.begin()
 
     def fit(self, plan: Callable[[], object]) -> float:
@@ -101,11 +100,13 @@ class Pace:
             iteration_ns = (now_ns - self._searched_from_ns) / self._iterations
             known_ns = self._iteration_ns or iteration_ns
             self._iteration_ns = REMEMBERED * known_ns + (1.0 - REMEMBERED) * iteration_ns
-            if took_ns > self.wanted_ns:
+            self._took_ns.append(took_ns)
+            typical = median(self._took_ns)
+            if took_ns > self._latest_ns:
                 self._fewer(took_ns)
-                return
-            self._easy = self._easy + 1 if took_ns * MORE < self.wanted_ns else 0
-            if self._easy >= EASY_IN_A_ROW:
+            elif len(self._took_ns) == TRIALS and typical > self.wanted_ns:
+                self._fewer(typical)
+            elif len(self._took_ns) == TRIALS and typical * MORE < self.wanted_ns:
                 self._use(max(self.samples + 1, int(self.samples * MORE)))
 
     def _fewer(self, took_ns: float) -> None:
@@ -115,4 +116,5 @@ class Pace:
     def _use(self, samples: int) -> None:
         samples = max(self._fewest, min(self._most, samples))
         self._iteration_ns *= samples / self.samples
-        self.samples, self._easy = samples, 0
+        self.samples = samples
+        self._took_ns.clear()
