@@ -13,7 +13,7 @@ from typing import Any
 
 from adapt.errors import UserError
 from ros_nodes.node_table import Options
-from ros_nodes.up import Stack
+from ros_nodes.up import Stack, signals_interrupt_once
 
 LOOK_S = 1.0
 """Between two looks at the diagnostics, which come as often."""
@@ -73,7 +73,7 @@ def endure(options: Options, seconds: float, hogs: int, progress: Callable[[floa
     Raises:
         UserError: a node does not start, dies, or says nothing.
     """
-    with Stack(options) as stack:
+    with signals_interrupt_once(), Stack(options) as stack:
         stack.start()
         stack.arm()
         with _busy(hogs):

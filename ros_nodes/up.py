@@ -192,7 +192,7 @@ def up(options: Options, *, arm: bool = True, console: Console | None = None) ->
     console = console or Console()
     stack = Stack(options)
     died = False
-    with suppress(KeyboardInterrupt), _signals_interrupt_once(), stack:
+    with suppress(KeyboardInterrupt), signals_interrupt_once(), stack:
         stack.start()
         if arm and options.drives and not options.dry_run and "safety" in stack.processes:
             stack.arm()
@@ -218,7 +218,7 @@ def _rows(stack: Stack) -> list[Row]:
 
 
 @contextmanager
-def _signals_interrupt_once() -> Iterator[None]:
+def signals_interrupt_once() -> Iterator[None]:
     """The first signal raises KeyboardInterrupt, later ones do nothing: an end under way is not cut short."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
 
