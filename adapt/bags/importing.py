@@ -65,7 +65,7 @@ def import_motions(source: Path, out: Path, specification: RobotSpecification) -
         raise UserError(f"{source}: no such folder of .npz logs")
     paths = sorted(source.glob("*.npz"))
     if not paths:
-        raise UserError(f"{source}: no .npz logs in it; of .csv logs, say what is in them with --columns")
+        raise UserError(f"{source}: there are no .npz logs in it")
     bags = []
     for path in paths:
         motion = read_motion(path, state.names, action.entries)

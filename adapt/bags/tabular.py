@@ -66,7 +66,7 @@ def import_tables(
             do not fit the robot file, or a bag exists already.
     """
     check_columns(specification, columns)
-    paths = sorted(path for path in source.rglob("*.csv*") if path.name.endswith(ENDINGS))
+    paths = tables_in(source)
     if not paths:
         raise UserError(f"{source}: there are no .csv or .csv.gz logs in it, nor in the folders below it")
     bags = []
@@ -75,6 +75,11 @@ def import_tables(
         _write_bag(out / name, specification, read_table(path, columns))
         bags.append(out / name)
     return bags
+
+
+def tables_in(source: Path) -> list[Path]:
+    """The .csv and .csv.gz logs in a folder and those below it."""
+    return sorted(path for path in source.rglob("*.csv*") if path.name.endswith(ENDINGS))
 
 
 def check_columns(specification: RobotSpecification, columns: LogColumns) -> None:

@@ -29,28 +29,18 @@ def info(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="Folder of logs: .npz, or with --columns .csv and .csv.gz.")],
+    source: Annotated[Path, typer.Argument(help="Folder of logs: .npz, or tables (.csv, .csv.gz).")],
     out: Annotated[Path, typer.Option(help="Folder for the bags, one for each log.")],
     robot: output.RobotName = "so101",
-    columns: Annotated[
-        str | None,
-        typer.Option(help="What the columns of .csv logs are: a YAML file, or a name in configs/logs."),
-    ] = None,
+    columns: output.Columns = None,
     json: output.Json = False,
 ) -> None:
     """Make ROS 2 bags from the logs of a real robot."""
-    from adapt.bags.importing import import_motions
-    from adapt.bags.tabular import LogColumns, import_tables
-    from adapt.robot.load import find_configuration, load_robot
-    from adapt.settings import load_settings
+    from adapt.bags.logs import import_logs
+    from adapt.robot.load import load_robot
 
-    specification = load_robot(robot)
     with output.console().status(f"importing {source}"):
-        if columns is None:
-            bags = import_motions(source, out, specification)
-        else:
-            known = load_settings(find_configuration("logs", columns), LogColumns)
-            bags = import_tables(source, out, specification, known)
+        bags = import_logs(source, out, load_robot(robot), columns)
     output.console().print(f"{len(bags)} bags in {out}")
     output.finish({"bags": [str(bag) for bag in bags]}, json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,18 +14,25 @@ from adapt.errors import UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from adapt.evaluation.adaptation_curves import Curves, Method
+    from adapt.evaluation.adaptation_curves import Curves
+    from adapt.evaluation.adaptation_methods import Method
+    from adapt.model.windows import Windows
+    from adapt.model.world_model import WorldModel
+    from adapt.robot.specification import RobotSpecification
+    from adapt.stream.tick import Tick
 
-MINUTES = (0.5, 1.0, 2.0, 5.0)
+MINUTES = (0.5, 1.25, 2.0, 5.0)
 
 
 def adaptation(
-    train: Annotated[Path, typer.Option(help="Folder of bags to learn from.")],
-    test: Annotated[Path, typer.Option(help="Folder of bags that are only measured on.")],
+    train: Annotated[
+        Path, typer.Option(help="Folder to learn from: of bags, or of logs as for 'adapt bags import'.")
+    ],
+    test: Annotated[Path, typer.Option(help="Folder that is only measured on, likewise.")],
     robot: output.RobotName = "so101",
     minutes: Annotated[
         list[float] | None,
-        typer.Option(help="Real minutes to learn from; may be repeated. [default: 0.5, 1, 2, 5]"),
+        typer.Option(help="Real minutes to learn from; may be repeated. [default: 0.5, 1.25, 2, 5]"),
     ] = None,
     method: Annotated[
         list[str] | None,
@@ -40,6 +48,7 @@ def adaptation(
             help="Report the distance over all joints at so many seconds ahead, too; may be repeated."
         ),
     ] = None,
+    columns: output.Columns = None,
     checkpoint: Annotated[Path | None, typer.Option(help="World model; by default the shipped one.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the report. [default: runs/adaptation/ROBOT]")
@@ -54,43 +63,27 @@ def adaptation(
     import torch
 
     from adapt.bags.incident import free_folder
-    from adapt.bags.replay import bag_ticks
-    from adapt.commands.replay import rehearsal_windows
     from adapt.evaluation.adaptation import STRIDE
-    from adapt.evaluation.adaptation_curves import (
-        Experiment,
-        check_ahead,
-        curves,
-        forecasts,
-        methods_of,
-        windows_of,
-    )
+    from adapt.evaluation.adaptation_curves import Experiment, check_ahead, curves, windows_of
+    from adapt.evaluation.adaptation_methods import forecasts, methods_of
     from adapt.evaluation.adaptation_report import adaptation_report
-    from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
     from adapt.robot.load import load_robot
 
     # A sum over several threads depends on their number: one gives the same result on every run.
     torch.set_num_threads(1)
     specification = load_robot(robot)
-    path = checkpoint or shipped_checkpoint(specification)
-    model, card = load_checkpoint(path, specification)
     for each in ahead or ():
         check_ahead(specification, each)
-    methods = _chosen(methods_of(specification), method)
     out = out or free_folder(Path("runs/adaptation"), specification.name)
     if (out / "report.json").exists():
         raise UserError(f"{out}: there is a report in it already: give another folder with --out")
-    with output.console().status("reading bags"):
-        known = [list(bag_ticks(bag, specification)) for bag in bags_in(train)]
-        unseen = (bag_ticks(bag, specification) for bag in bags_in(test))
-        experiment = Experiment(
-            specification,
-            model,
-            rehearsal_windows(None, path, specification),
-            known,
-            windows_of(specification, unseen, STRIDE),
-            max(1, round(piece_s * specification.rate_hz)),
-        )
+    model, version, rehearsal = _pretrained(specification, checkpoint)
+    methods = _chosen(methods_of(specification, model, rehearsal), method)
+    with output.console().status("reading motions"):
+        known = list(_motions(train, specification, columns))
+        unseen = windows_of(specification, _motions(test, specification, columns), STRIDE)
+        longest = max(1, round(piece_s * specification.rate_hz))
+        experiment = Experiment(specification, known, unseen, longest)
     lengths = sorted(set(minutes or MINUTES))
     with output.progress() as bar:
         task = bar.add_task("learning", total=len(methods) * len(lengths) * seeds, note="")
@@ -99,12 +92,12 @@ def adaptation(
             methods,
             lengths,
             range(seeds),
-            forecasts(specification),
+            forecasts(specification, model),
             lambda what: bar.update(task, advance=1, note=what),
         )
     data = {
         "robot": specification.name,
-        "version": card.version,
+        "version": version,
         "train": str(train),
         "test": str(test),
         "seeds": seeds,
@@ -116,16 +109,45 @@ def adaptation(
     output.finish(data, json, f"report: {page}")
 
 
-def bags_in(folder: Path) -> list[Path]:
-    """The bags of a folder, by name.
+def _motions(folder: Path, specification: RobotSpecification, columns: str | None) -> Iterator[list[Tick]]:
+    """The ticks of each bag in a folder, by name; logs become bags first.
 
     Raises:
-        UserError: there are none.
+        UserError: there are neither, or one cannot be read.
     """
-    found = sorted(path.parent for path in folder.glob("*/metadata.yaml"))
-    if not found:
-        raise UserError(f"{folder}: there are no bags in it: make some with adapt bags import")
-    return found
+    from tempfile import TemporaryDirectory
+
+    from adapt.bags.logs import import_logs
+    from adapt.bags.replay import bag_ticks
+
+    with TemporaryDirectory() as temporary:
+        bags = sorted(path.parent for path in folder.glob("*/metadata.yaml"))
+        for bag in bags or import_logs(folder, Path(temporary), specification, columns):
+            yield list(bag_ticks(bag, specification))
+
+
+def _pretrained(
+    specification: RobotSpecification, checkpoint: Path | None
+) -> tuple[WorldModel | None, str | None, Windows | None]:
+    """The model, its version and its rehearsal windows; none where no checkpoint comes with the robot.
+
+    Raises:
+        UserError: a checkpoint is needed, or cannot be read.
+    """
+    from adapt.commands.replay import rehearsal_windows
+    from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
+    from adapt.sim.rollout_forecast import state_is_measured
+
+    if checkpoint is None:
+        try:
+            checkpoint = shipped_checkpoint(specification)
+        except UserError as error:
+            if not state_is_measured(specification):
+                raise
+            output.console().print(f"{error}; what follows is of the simulator alone", style="yellow")
+            return None, None, None
+    model, card = load_checkpoint(checkpoint, specification)
+    return model, card.version, rehearsal_windows(None, checkpoint, specification)
 
 
 def _chosen(methods: dict[str, Method], names: list[str] | None) -> dict[str, Method]:

@@ -22,6 +22,12 @@ Store = Annotated[
 MessageFolder = Annotated[
     Path | None, typer.Option("--msg-dir", help="Folder of .msg files for bags that carry no definitions.")
 ]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        help="What the columns of tables are: a YAML file, or a name in configs/logs. [default: the robot's]"
+    ),
+]
 DEFAULT_STORE = Path("runs")
 
 PROBLEMS = 1

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 
 from adapt.errors import UserError
 from adapt.evaluation.adaptation import STRIDE, complete_runs, measured_entries, measured_unit, run_windows
-from adapt.evaluation.open_loop import (
-    CommandPlusOffset,
-    Forecaster,
-    HoldLast,
-    OpenLoopError,
-    open_loop_error,
-)
+from adapt.evaluation.adaptation_methods import Method
+from adapt.evaluation.open_loop import Forecaster, OpenLoopError, open_loop_error
 from adapt.evaluation.statistics import Estimate, mean_interval
-from adapt.learning.update import DynamicsUpdate, UpdateSettings
 from adapt.model.windows import Windows
-from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
-from adapt.sim.conditions import make_conditions
-from adapt.sim.identification import identify
-from adapt.sim.mechanics import simulation_of
-from adapt.sim.rollout_forecast import RolloutForecast, state_is_measured
 from adapt.stream.tick import Tick
 
 Ticks = list[Tick]
-Method = Callable[["Experiment", Windows, int], Forecaster]
-"""What learns from real windows, with a seed for everything random in it."""
-
-UPDATES = {
-    "default": UpdateSettings(),
-    "simdist": UpdateSettings(method="full", rehearsal_share=0.0, pull=0.0, blend=1.0),
-}
 
 
 def check_ahead(specification: RobotSpecification, ahead_s: float) -> None:
@@ -106,39 +85,6 @@ def windows_of(
     return Windows.join(parts)
 
 
-def methods_of(specification: RobotSpecification) -> dict[str, Method]:
-    """All that can learn of this robot, by name: the updates, and its simulator where that can be fitted."""
-    methods: dict[str, Method] = {name: partial(_update, settings) for name, settings in UPDATES.items()}
-    if state_is_measured(specification):
-        methods["identified"] = _identify
-    return methods
-
-
-def forecasts(specification: RobotSpecification) -> dict[str, Forecaster]:
-    """What needs no learning: holding, and the simulator as the robot file has it."""
-    if state_is_measured(specification):
-        parameters = simulation_of(specification).parameters
-        prior: dict[str, Forecaster] = {"prior": RolloutForecast(specification, make_conditions(parameters))}
-    else:
-        prior = {"command_plus_offset": CommandPlusOffset(specification)}
-    return {**prior, "hold_last": HoldLast(specification)}
-
-
-def _update(settings: UpdateSettings, experiment: Experiment, windows: Windows, seed: int) -> WorldModel:
-    generator = torch.Generator().manual_seed(seed)
-    update = DynamicsUpdate(settings, copy.deepcopy(experiment.model), experiment.rehearsal, generator)
-    while not update.done:
-        update.step(windows)
-    return update.finish()
-
-
-def _identify(experiment: Experiment, windows: Windows, seed: int) -> RolloutForecast:
-    """Nothing in it is random."""
-    specification = experiment.specification
-    found = identify(specification, windows, measured_entries(specification))
-    return RolloutForecast(specification, make_conditions(found))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Curves:
     """Errors of several draws of the real data.
@@ -146,6 +92,7 @@ class Curves:
     Attributes:
         entries: names of the observation entries that were measured, all in `unit`.
         step_s: time between two steps of the horizon, s.
+        steps: of the horizon.
         windows: how many were measured on.
         errors: by method and minutes of real data, one for each seed; one alone where nothing is learned.
     """
@@ -153,6 +100,7 @@ class Curves:
     entries: tuple[str, ...]
     unit: str
     step_s: float
+    steps: int
     windows: int
     errors: dict[str, dict[float, list[OpenLoopError]]]
 
@@ -180,7 +128,7 @@ class Curves:
             "entries": list(self.entries),
             "windows": self.windows,
             "stride_ticks": STRIDE,
-            "horizon_s": self.step_s * len(next(iter(next(iter(self.errors.values())).values()))[0].by_step),
+            "horizon_s": self.step_s * self.steps,
             f"rmse{suffix}": _plain(self.estimates(lambda error: error.total)),
             f"distance{suffix}": distances,
         }
@@ -188,20 +136,16 @@ class Curves:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Experiment:
-    """What stays the same for all methods.
+    """The real data, alike for all methods.
 
     Attributes:
         specification: the robot.
-        model: the pretrained one.
-        rehearsal: windows from simulation, None to do without.
         known: ticks of the bags to learn from.
         unseen: windows to measure on.
         longest: ticks of a piece of `draw_pieces`.
     """
 
     specification: RobotSpecification
-    model: WorldModel
-    rehearsal: Windows | None
     known: list[Ticks]
     unseen: Windows
     longest: int
@@ -221,39 +165,40 @@ def curves(
     methods: Mapping[str, Method],
     minutes: Sequence[float],
     seeds: Sequence[int],
-    others: Mapping[str, Forecaster],
+    fixed: Mapping[str, Forecaster],
     done: Callable[[str], None] = lambda what: None,
 ) -> Curves:
     """Learn by each method from each amount of data, once for each seed.
 
     Args:
-        experiment: the data and the model.
+        experiment: the data.
         methods: how to learn, by name.
         minutes: of real data.
         seeds: each draws other pieces of the data, batches and fresh weights; all methods get the same.
-        others: forecasts that learn nothing, by name; `none`, the model as it is, is added.
+        fixed: forecasts that learn nothing, by name.
         done: told after each model.
 
     Raises:
         UserError: there are fewer data to learn from than asked for.
     """
     experiment.draw(max(minutes, default=0.0), 0)  # Too few data should be told before the work begins.
-    fixed = {name: experiment.error(each) for name, each in {"none": experiment.model, **others}.items()}
     errors: dict[str, dict[float, list[OpenLoopError]]] = {
-        name: {length: [error] for length in (0.0, *minutes)} for name, error in fixed.items()
+        name: {length: [error] for length in (0.0, *minutes)}
+        for name, error in ((key, experiment.error(each)) for key, each in fixed.items())
     }
     for name, learn in methods.items():
         errors[name] = {length: [] for length in minutes}
         for length in minutes:
             for seed in seeds:
                 windows = windows_of(experiment.specification, experiment.draw(length, seed))
-                errors[name][length].append(experiment.error(learn(experiment, windows, seed)))
+                errors[name][length].append(experiment.error(learn(windows, seed)))
                 done(f"{name}, {length:g} min")
     specification, entries = experiment.specification, measured_entries(experiment.specification)
     return Curves(
         entries=tuple(each.split("/")[-1] for each in specification.observation_names[entries]),
         unit=measured_unit(specification),
         step_s=specification.period_s,
+        steps=specification.horizon_ticks,
         windows=len(experiment.unseen),
         errors=errors,
     )

@@ -28,9 +28,8 @@ def adaptation_report(curves: Curves, data: dict[str, Any]) -> Report:
         curves: the errors.
         data: for JSON; it says the robot, version, seeds and folders.
     """
-    report = Report(
-        f"Adaptation of {data['robot']}", f"version {data['version']}, {data['seeds']} draws of the real data"
-    )
+    version = "no pretrained model" if data["version"] is None else f"version {data['version']}"
+    report = Report(f"Adaptation of {data['robot']}", f"{version}, {data['seeds']} draws of the real data")
     totals = curves.estimates(lambda error: error.total)
     learned = {LABELS.get(name, name): row for name, row in totals.items() if 0.0 not in row}
     fixed = {LABELS.get(name, name): row[0.0] for name, row in totals.items() if 0.0 in row}
@@ -40,7 +39,8 @@ def adaptation_report(curves: Curves, data: dict[str, Any]) -> Report:
         "method trained on all of the minutes, and has the same pieces."
     )
     if learned:
-        baseline = {name: estimate for name, estimate in fixed.items() if name == LABELS["none"]}
+        shown = {LABELS[name] for name in ("none", "prior")}
+        baseline = {name: estimate for name, estimate in fixed.items() if name in shown}
         report.figure(
             plots.bands(learned, baseline, "real data, minutes", f"RMS error, {curves.unit}"),
             "RMS over windows, steps and entries; the band is the 95 % interval of the mean over the draws.",

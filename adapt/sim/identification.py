@@ -15,7 +15,7 @@ from adapt.sim.mechanics import simulation_of
 from adapt.sim.rollout_forecast import RolloutForecast
 from adapt.stream.tick import FloatArray
 
-MOST_WINDOWS = 256
+MOST_WINDOWS = 128
 """So many, evenly spread, are rolled out for each trial of parameters."""
 
 

@@ -31,9 +31,10 @@ def test_tables_become_bags(adapt, tmp_path):
     values = np.arange(700).reshape(100, 7) * 0.001
     np.savetxt(tmp_path / "swing.csv", values, delimiter=",", header=",".join(names), comments="")
     where = (tmp_path, "--out", tmp_path / "bags", "--robot", "double_pendulum")
-    found = adapt.json("bags", "import", *where, "--columns", "double_pendulum")
+    found = adapt.json("bags", "import", *where)
     assert [bag_info(Path(bag)).messages for bag in found["bags"]] == [200]
-    assert "--columns" in adapt.refused("bags", "import", tmp_path, "--out", tmp_path / "bags")
+    refused = adapt.refused("bags", "import", tmp_path, "--out", tmp_path / "bags", "--robot", "so101")
+    assert "configs/logs/so101.yaml: no such file; there are: double_pendulum" in refused
 
 
 def test_a_cut_off_recording_is_recovered(adapt, bag, tmp_path):

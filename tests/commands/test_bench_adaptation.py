@@ -1,6 +1,11 @@
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
+
+CART_POLE = Path(__file__).parents[1] / "sim" / "cart_pole.yaml"
 
 
 @pytest.fixture
@@ -37,6 +42,25 @@ def test_what_cannot_be_done_is_refused(adapt, folders, checkpoint, options, mes
     assert code == 2 and message in error and error.count("\n") == 1
 
 
-def test_a_folder_without_bags_is_refused(adapt, checkpoint, tmp_path):
+def test_a_folder_without_logs_is_refused(adapt, checkpoint, tmp_path):
     where = ("--train", tmp_path, "--test", tmp_path, "--checkpoint", checkpoint)
-    assert "there are no bags" in adapt.refused("bench", "adaptation", *where)
+    code, _, error = adapt("bench", "adaptation", *where, "--out", tmp_path / "report")
+    assert code == 2 and "there are no logs in it" in error
+
+
+def test_a_robot_without_a_pretrained_model_is_measured_by_its_simulator_on_bare_logs(adapt, tmp_path):
+    names = ("time", "slider", "hinge", "slider_speed", "hinge_speed", "force")
+    rows = np.random.default_rng(0).normal(size=(400, 6)) * 0.01
+    rows[:, 0] = np.arange(400) * 0.01
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "still.csv"
+    np.savetxt(log, rows, delimiter=",", header=",".join(names), comments="")
+    channels = {"joint_position": list(names[1:3]), "joint_velocity": list(names[3:5])}
+    columns = tmp_path / "columns.yaml"
+    columns.write_text(yaml.safe_dump({"time": "time", "channels": channels, "action": ["force"]}))
+    where = ("--train", tmp_path / "logs", "--test", tmp_path / "logs", "--columns", columns)
+    command = ("bench", "adaptation", "--robot", CART_POLE, *where, "--minutes", 0.05, "--seeds", 2)
+    found = adapt.json(*command, "--out", tmp_path / "report")
+    assert set(found["rmse_rad"]) == {"prior", "hold_last", "identified"} and found["version"] is None
+    code, _, error = adapt(*command, "--method", "default", "--out", tmp_path / "other")
+    assert code == 2 and "'default' is none of identified" in error

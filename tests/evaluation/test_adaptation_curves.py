@@ -6,17 +6,10 @@ import torch
 from servo_arm import ROBOT, small_model, ticks_of
 
 from adapt.errors import UserError
-from adapt.evaluation.adaptation_curves import (
-    Experiment,
-    _update,
-    check_ahead,
-    curves,
-    draw_pieces,
-    forecasts,
-    methods_of,
-    windows_of,
-)
+from adapt.evaluation.adaptation_curves import Experiment, check_ahead, curves, draw_pieces, windows_of
+from adapt.evaluation.adaptation_methods import forecasts, methods_of, updated
 from adapt.evaluation.adaptation_report import adaptation_report
+from adapt.evaluation.open_loop import HoldLast
 from adapt.learning.update import UpdateSettings
 from adapt.robot.load import load_robot
 
@@ -32,7 +25,7 @@ def one_thread():
 def experiment():
     known = [list(ticks_of(300, seed)) for seed in (1, 2)]
     unseen = windows_of(ROBOT, [ticks_of(200, 3)], 2)
-    return Experiment(ROBOT, small_model(), None, known, unseen, 100)
+    return Experiment(ROBOT, known, unseen, 100)
 
 
 def test_pieces_are_consecutive_of_all_bags_and_the_smaller_draw_begins_the_larger():
@@ -57,9 +50,10 @@ def test_windows_lie_within_pieces():
 
 
 def test_more_data_make_less_error_and_the_same_seeds_the_same_curves(experiment):
-    quick = {"quick": partial(_update, QUICK)}
-    one = curves(experiment, quick, (0.1, 0.35), range(2), forecasts(ROBOT))
-    again = curves(experiment, quick, (0.1,), range(2), forecasts(ROBOT))
+    model = small_model()
+    quick = {"quick": partial(updated, model, None, QUICK)}
+    one = curves(experiment, quick, (0.1, 0.35), range(2), forecasts(ROBOT, model))
+    again = curves(experiment, quick, (0.1,), range(2), {})
     assert again.as_dict()["rmse_rad"]["quick"]["0.1"] == one.as_dict()["rmse_rad"]["quick"]["0.1"]
     found = one.as_dict((0.52,))["rmse_rad"]
     assert set(found) == {"none", "command_plus_offset", "hold_last", "quick"}
@@ -77,14 +71,15 @@ def test_more_data_make_less_error_and_the_same_seeds_the_same_curves(experiment
 
 
 def test_learning_leaves_the_pretrained_model_as_it_was(experiment):
-    before = [weight.clone() for weight in experiment.model.parameters()]
-    _update(QUICK, experiment, experiment.unseen, 0)
-    assert all(map(torch.equal, before, experiment.model.parameters()))
+    model = small_model()
+    before = [weight.clone() for weight in model.parameters()]
+    updated(model, None, QUICK, experiment.unseen, 0)
+    assert all(map(torch.equal, before, model.parameters()))
 
 
 def test_a_distance_is_over_all_joints_at_a_step_of_the_horizon(experiment):
-    found = curves(experiment, {}, (0.1,), range(2), {}, lambda what: None)
-    (error,) = found.errors["none"][0.0]
+    found = curves(experiment, {}, (0.1,), range(2), {"hold_last": HoldLast(ROBOT)})
+    (error,) = found.errors["hold_last"][0.0]
     assert found.distance(0.2)(error) == pytest.approx(6**0.5 * error.by_step[4])
     check_ahead(ROBOT, 0.2)
     for wrong in (0.0, 0.1, 0.56):
@@ -93,6 +88,9 @@ def test_a_distance_is_over_all_joints_at_a_step_of_the_horizon(experiment):
 
 
 def test_the_simulator_is_fitted_where_the_state_is_measured():
-    assert "identified" not in methods_of(ROBOT) and "prior" not in forecasts(ROBOT)
+    assert methods_of(ROBOT, None, None) == {}
+    assert set(forecasts(ROBOT, None)) == {"command_plus_offset", "hold_last"}
     pendulum = load_robot("double_pendulum")
-    assert "identified" in methods_of(pendulum) and "prior" in forecasts(pendulum)
+    assert set(methods_of(pendulum, None, None)) == {"identified"}
+    assert set(forecasts(pendulum, None)) == {"prior", "hold_last"}
+    assert {"default", "simdist"} <= set(methods_of(ROBOT, small_model(), None))

@@ -1,0 +1,86 @@
+"""What learns from real windows, by name, and what needs no learning: the rows of the benchmark."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from typing import Any, get_args
+
+import torch
+
+from adapt.evaluation.adaptation import measured_entries
+from adapt.evaluation.open_loop import CommandPlusOffset, Forecaster, HoldLast
+from adapt.learning.update import DynamicsUpdate, UpdateSettings
+from adapt.model.windows import Windows
+from adapt.model.world_model import WorldModel
+from adapt.robot.specification import RobotSpecification
+from adapt.sim.conditions import make_conditions
+from adapt.sim.identification import identify
+from adapt.sim.mechanics import simulation_of
+from adapt.sim.rollout_forecast import RolloutForecast, state_is_measured
+
+Method = Callable[[Windows, int], Forecaster]
+"""Learns from real windows, with a seed for everything random."""
+
+ALONE: dict[str, Any] = {"method": "full", "rehearsal_share": 0.0, "pull": 0.0, "blend": 1.0}
+"""Real data alone, and no way back to the parent."""
+UPDATES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "simdist": ALONE,
+    "scratch": {**ALONE, "method": "scratch", "steps": 1000, "learning_rate": 1e-3},
+}
+"""Settings of an update, by name, where they are more than its method."""
+
+
+def updates() -> dict[str, UpdateSettings]:
+    """How the dynamics can be updated, by name: the default, SimDist's recipe, then method by method."""
+    methods = [name for name in get_args(UpdateSettings.model_fields["method"].annotation) if name != "full"]
+    settings = {name: UPDATES.get(name, {"method": name}) for name in ("default", "simdist", *methods)}
+    return {name: UpdateSettings.model_validate(each) for name, each in settings.items()}
+
+
+def methods_of(
+    specification: RobotSpecification, model: WorldModel | None, rehearsal: Windows | None
+) -> dict[str, Method]:
+    """All that can learn of this robot, by name.
+
+    Args:
+        specification: the robot; where its state is measured, its simulator can be fitted.
+        model: the pretrained one, which stays as it is; without it there is nothing to update.
+        rehearsal: windows from simulation, None to do without.
+    """
+    methods: dict[str, Method] = {}
+    if model is not None:
+        methods = {name: partial(updated, model, rehearsal, each) for name, each in updates().items()}
+    if state_is_measured(specification):
+        methods["identified"] = partial(_identified, specification)
+    return methods
+
+
+def forecasts(specification: RobotSpecification, model: WorldModel | None) -> dict[str, Forecaster]:
+    """What needs no learning: the model as it is, the simulator as the robot file has it, and rules."""
+    found: dict[str, Forecaster] = {} if model is None else {"none": model}
+    if state_is_measured(specification):
+        parameters = simulation_of(specification).parameters
+        found["prior"] = RolloutForecast(specification, make_conditions(parameters))
+    if any(entry >= 0 for entry in specification.action_anchor):
+        found["command_plus_offset"] = CommandPlusOffset(specification)
+    return {**found, "hold_last": HoldLast(specification)}
+
+
+def updated(
+    model: WorldModel, rehearsal: Windows | None, settings: UpdateSettings, windows: Windows, seed: int
+) -> WorldModel:
+    """A copy of the model with its dynamics updated on windows."""
+    generator = torch.Generator().manual_seed(seed)
+    update = DynamicsUpdate(settings, copy.deepcopy(model), rehearsal, generator)
+    while not update.done:
+        update.step(windows)
+    return update.finish()
+
+
+def _identified(specification: RobotSpecification, windows: Windows, seed: int) -> RolloutForecast:
+    """Nothing in it is random."""
+    found = identify(specification, windows, measured_entries(specification))
+    return RolloutForecast(specification, make_conditions(found))
