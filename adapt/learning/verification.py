@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from adapt.errors import UserError
+from adapt.learning.duplicates import near_duplicates
 from adapt.learning.journal import Entry, Journal
 from adapt.learning.records import Records
-from adapt.learning.segment import content_of, decode_ticks
+from adapt.learning.segment import Segment, SegmentTicks, content_of, decode_ticks
 from adapt.learning.splits import Split
+from adapt.stream.tick import FloatArray
 
 
 def verify_ledger(path: Path) -> list[str]:
@@ -19,7 +23,8 @@ def verify_ledger(path: Path) -> list[str]:
     It holds when the chain of hashes is whole, every split is the one that the plan draws, no split
     is overspent, no tick or guard gap lies in two splits, every stored segment still has the ticks
     that were stored, versions were trained on adapt segments only, and judged only on gate segments
-    that began after they were made and that neither they nor an ancestor were trained on.
+    that began after they were made and that neither they nor an ancestor were trained on, and no
+    segment holds nearly the same motion as one of another split (see `near_duplicates`).
 
     Raises:
         UserError: `path` is no ledger.
@@ -34,6 +39,7 @@ def verify_ledger(path: Path) -> list[str]:
         problems += _split_problems(records)
         problems += _use_problems(records)
         problems += _content_problems(records, journal)
+        problems += _duplicate_problems(records, journal)
         return problems
     finally:
         journal.close()
@@ -109,14 +115,37 @@ def _use_problems(records: Records) -> Iterator[str]:
 
 def _content_problems(records: Records, journal: Journal) -> Iterator[str]:
     for segment in records.segments:
-        data = journal.attachment(segment.stored)
-        if data is None or content_of(data) != segment.content:
+        ticks = _ticks_of(segment, journal)
+        if ticks is None:
             yield f"the ticks of segment {segment.number} are missing or altered"
             continue
-        stamps = decode_ticks(data).stamp_ns
+        stamps = ticks.stamp_ns
         if (len(stamps), stamps[0], stamps[-1]) != (
             segment.ticks,
             segment.first_stamp_ns,
             segment.last_stamp_ns,
         ):
             yield f"segment {segment.number} holds other ticks than it says"
+
+
+def _duplicate_problems(records: Records, journal: Journal) -> Iterator[str]:
+    whole = {each.number: each for each in records.segments if _ticks_of(each, journal) is not None}
+
+    def load(number: int) -> FloatArray:
+        ticks = _ticks_of(whole[number], journal)
+        assert ticks is not None
+        return np.concatenate([ticks.observation, ticks.applied], axis=1)
+
+    splits = {number: segment.split for number, segment in whole.items()}
+    for each in near_duplicates(splits, records.plan.segment_ticks // 2, load):
+        one, other = (f"{number} ({splits[number].value})" for number in each.segments)
+        yield (
+            f"segments {one} and {other} hold nearly the same motion: {each.distance:.2%} of the usual "
+            "deviation apart"
+        )
+
+
+def _ticks_of(segment: Segment, journal: Journal) -> SegmentTicks | None:
+    """The ticks that were stored; None where they are missing or altered."""
+    data = journal.attachment(segment.stored)
+    return None if data is None or content_of(data) != segment.content else decode_ticks(data)
