@@ -7,6 +7,7 @@ from typing import Any
 from adapt.learning.buffer import SegmentBuffer
 from adapt.learning.gate import Decision, Gate, GateSettings
 from adapt.learning.ledger import Ledger
+from adapt.learning.plausibility import Plausibility, groups
 from adapt.learning.records import Training
 from adapt.learning.segment import Segment
 from adapt.learning.splits import Split
@@ -60,12 +61,14 @@ class Judging:
         candidate: WorldModel,
         incumbent: WorldModel,
         forgetting: Forgetting | None,
+        plausibility: Plausibility,
     ):
         self.training = training
         self.candidate = candidate
         self._incumbent = incumbent
         self._ledger = ledger
         self._buffer = buffer
+        self._plausibility = plausibility
         self._rehearsal = {} if forgetting is None else forgetting.compare(candidate, incumbent)
         # A candidate that was given up before it was judged on a segment has spent none of the error rate.
         judged = {judgement.version for judgement in ledger.records.judgements}
@@ -103,6 +106,8 @@ class Judging:
         decision, evidence = self._gate.decide(), self.evidence()
         if decision.kind == "admit" and forgets_too_much(evidence):
             return Decision("reject", "forgets more of the simulation than it gains", evidence)
+        if decision.kind == "admit" and (problem := self._problem_of_the_judged()):
+            return Decision("reject", f"judged on what no whole robot gives: {problem}", evidence)
         if decision.kind == "undecided" and self._ledger.spent(Split.GATE) and not self._unjudged():
             return Decision("reject", "the gate's budget is spent", evidence)
         return Decision(decision.kind, decision.reason, evidence)
@@ -110,6 +115,12 @@ class Judging:
     def evidence(self) -> dict[str, Any]:
         """All numbers that the decision rests on."""
         return {**self._gate.evidence(), **self._rehearsal}
+
+    def _problem_of_the_judged(self) -> str:
+        """Why what the decision rests on cannot be of a whole robot; empty where it can."""
+        segments = self._ledger.segments(Split.GATE)
+        judged = [segment for segment in segments if segment.number in self._judged]
+        return next(filter(None, map(self._plausibility.reason_against, groups(judged))), "")
 
     def _unjudged(self) -> list[Segment]:
         return [

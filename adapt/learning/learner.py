@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 import torch
 
-from adapt.errors import UserError
+from adapt.learning.beginning import first_version
 from adapt.learning.buffer import SegmentBuffer
 from adapt.learning.gate import Decision
 from adapt.learning.judging import Forgetting, Judging
 from adapt.learning.ledger import BudgetSpent, Clock, Ledger
+from adapt.learning.plausibility import Plausibility
 from adapt.learning.records import Training
 from adapt.learning.segment import Segment
 from adapt.learning.settings import LearnerSettings
@@ -93,12 +94,14 @@ class Learner:
             if rehearsal is None
             else Forgetting(rehearsal.select(slice(0, None, 2)), model, settings.gate.forgetting)
         )
+        self._plausibility = Plausibility(settings.plausibility, specification, ledger, rehearsal)
+        self._told_refused: set[int] = set()
         self._seed = seed
         self._events: list[Event] = []
         self._round: Round | None = None
         self._last_loss: float | None = None
         self._told_spent = {split for split in Split if ledger.spent(split)}
-        self.incumbent = _first_version(registry, model)
+        self.incumbent = first_version(registry, model)
         self._incumbent_model = registry.load(self.incumbent)[0]
         self._judging = self._unfinished_judging()
 
@@ -141,6 +144,10 @@ class Learner:
             self._train(self._round)
         elif self._enough_for_a_round():
             self._begin_round()
+        for number, reason in self._plausibility.refused.items():
+            if number not in self._told_refused:
+                self._told_refused.add(number)
+                self._tell("data_refused", {"first_segment": number, "reason": reason}, "error")
         events, self._events = self._events, []
         return events
 
@@ -155,6 +162,7 @@ class Learner:
             },
             "segments": len(records.segments),
             "refused": dict(self.buffer.refused),
+            "implausible": sorted(set(self._plausibility.refused.values())),
             "training_step": None if self._round is None else self._round.update.taken,
             "loss": self._last_loss,
             "candidates": len(records.trainings),
@@ -175,11 +183,14 @@ class Learner:
         return enough and judging.evidence()["e_better"] < 1.0
 
     def _adapt_ticks(self, since: int) -> int:
-        """Ticks of the adapt split that were stored after an entry of the ledger."""
-        return sum(each.ticks for each in self.ledger.segments(Split.ADAPT) if each.stored > since)
+        """Usable ticks of the adapt split that were stored after an entry of the ledger."""
+        return sum(each.ticks for each in self._usable() if each.stored > since)
+
+    def _usable(self) -> list[Segment]:
+        return self._plausibility.usable(self.ledger.segments(Split.ADAPT))
 
     def _begin_round(self) -> None:
-        segments = self.ledger.segments(Split.ADAPT)
+        segments = self._usable()
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + len(self.ledger.records.trainings))
         update = DynamicsUpdate(
             self.settings.update, copy.deepcopy(self._incumbent_model), self._rehearsal, generator
@@ -259,6 +270,7 @@ class Learner:
             model,
             self._incumbent_model,
             self._forgetting,
+            self._plausibility,
         )
 
     def _unfinished_judging(self) -> Judging | None:
@@ -274,23 +286,3 @@ class Learner:
 
     def _tell(self, kind: str, detail: Mapping[str, Any], severity: Severity = "info") -> None:
         self._events.append(Event(kind, dict(detail), severity))
-
-
-def _first_version(registry: Registry, model: WorldModel) -> str:
-    """The version that is admitted now; in an empty registry the pretrained model becomes the first.
-
-    Raises:
-        UserError: the registry began with another model.
-    """
-    current = registry.current()
-    if current is None:
-        card = registry.add(model, parent=None, lineage={"source": "pretrained"})
-        registry.admit(card.version, {}, "pretrained in simulation")
-        return card.version
-    first = registry.decisions()[0].version
-    if content_hash(model.state_dict()) != first:
-        raise UserError(
-            f"{registry.folder}: began with version {first}, not with the checkpoint given now:"
-            " give that checkpoint, or begin a new store"
-        )
-    return current

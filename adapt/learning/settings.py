@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from adapt.learning.gate import GateSettings
+from adapt.learning.plausibility import PlausibilitySettings
 from adapt.learning.update import UpdateSettings
 from adapt.settings import Settings
 
@@ -20,3 +21,4 @@ class LearnerSettings(Settings):
     """A tick stamped further ahead of the clock is refused."""
     update: UpdateSettings = UpdateSettings()
     gate: GateSettings = GateSettings()
+    plausibility: PlausibilitySettings = PlausibilitySettings()

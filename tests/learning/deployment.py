@@ -22,6 +22,10 @@ from adapt.learning.update import UpdateSettings
 from adapt.registry.registry import Registry
 
 ARM = two_joint_arm()
+LONG_LIVED = two_joint_arm(total_ticks=1_000_000)
+QUICK = LearnerSettings(
+    fresh_adapt_s=4.0, update=UpdateSettings(steps=6, batch=8), gate=GateSettings(most_segments=3)
+)
 
 
 class Deployment:
@@ -65,15 +69,14 @@ def real_ticks(seconds: float, skip_s: float = 0.0, sag: float = 0.05):
     return ticks_of(positions[first:], targets[first:], first, START_NS + first * PERIOD_NS)
 
 
-def learn_until_killed(folder: Path, told: Connection) -> None:
-    """Learn with all intervals short, and send the kind of every event."""
+def learn_until_killed(folder: Path, told: Connection, life: int) -> None:
+    """Learn with all intervals short, from a motion of this life, and send the kind of every event."""
     torch.set_num_threads(1)
-    settings = LearnerSettings(
-        fresh_adapt_s=4.0, update=UpdateSettings(steps=6, batch=8), gate=GateSettings(most_segments=3)
-    )
-    deployment = Deployment(folder, tiny_model(ARM), settings, rehearsal=simulated_windows(1))
+    model = tiny_model(LONG_LIVED)
+    deployment = Deployment(folder, model, QUICK, LONG_LIVED, rehearsal=simulated_windows(1))
     segments = deployment.ledger.records.segments
-    skip_s = (segments[-1].last_stamp_ns - START_NS) * 1e-9 + 0.04 if segments else 0.0
-    for tick in real_ticks(80.0, skip_s):
+    first = segments[-1].last_index + 1 if segments else 0
+    positions, targets = servo_motion(80 * 25, life, 80.0, 12.0, 0.05)
+    for tick in ticks_of(positions, targets, first, START_NS + first * PERIOD_NS):
         for event in deployment.live([tick]):
             told.send(event.kind)

@@ -19,12 +19,22 @@ def first_decision(gate: Gate, log_ratios) -> str:
     return "undecided"
 
 
-@pytest.mark.parametrize("deviation", [0.02, 0.1, 1.0])
-def test_without_a_difference_at_most_one_in_twenty_is_admitted(deviation):
+@pytest.mark.parametrize(("deviation", "runs"), [(0.02, 200), (0.1, 1000), (1.0, 200)])
+def test_without_a_difference_at_most_one_in_twenty_is_admitted(deviation, runs):
     generator = np.random.default_rng(0)
-    kinds = [first_decision(Gate(SETTINGS, 1), generator.normal(0, deviation, 40)) for _ in range(300)]
-    assert kinds.count("admit") <= 15
+    kinds = [first_decision(Gate(SETTINGS, 1), generator.normal(0, deviation, 40)) for _ in range(runs)]
+    assert kinds.count("admit") <= 0.05 * runs
     assert "undecided" not in kinds
+
+
+def test_errors_of_segments_that_hang_together_without_a_difference_admit_no_more():
+    """What is judged drifts from segment to segment: a slow motion is hard for both versions, or easy."""
+    generator = np.random.default_rng(4)
+    runs, admitted = 300, 0
+    for _ in range(runs):
+        spread = np.exp(np.cumsum(generator.normal(0, 0.3, 40)))
+        admitted += first_decision(Gate(SETTINGS, 1), 0.1 * spread * generator.choice([-1, 1], 40)) == "admit"
+    assert admitted <= 0.05 * runs
 
 
 def test_many_candidates_share_one_error_rate():
@@ -40,13 +50,13 @@ def test_many_candidates_share_one_error_rate():
     assert admitted <= 0.05 * deployments
 
 
-@pytest.mark.parametrize("deviation", [0.05, 0.1, 1.0])
-def test_a_gain_of_one_deviation_is_found_within_forty_segments(deviation):
+@pytest.mark.parametrize(("deviation", "runs"), [(0.05, 200), (0.1, 1000), (1.0, 200)])
+def test_a_gain_of_one_deviation_is_found_within_forty_segments(deviation, runs):
     generator = np.random.default_rng(2)
     kinds = [
-        first_decision(Gate(SETTINGS, 1), generator.normal(deviation, deviation, 40)) for _ in range(300)
+        first_decision(Gate(SETTINGS, 1), generator.normal(deviation, deviation, 40)) for _ in range(runs)
     ]
-    assert kinds.count("admit") >= 270
+    assert kinds.count("admit") >= 0.9 * runs
 
 
 def test_a_loss_of_one_deviation_is_rejected_and_never_admitted():

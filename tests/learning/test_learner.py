@@ -1,28 +1,19 @@
+import errno
 import json
-import multiprocessing
-import random
 import sqlite3
 from dataclasses import replace
 
 import pytest
-import torch
-from deployment import ARM, Deployment, learn_until_killed, real_ticks
+from deployment import ARM, QUICK, Deployment, real_ticks
 from small_arm import servo_motion, tiny_model, two_joint_arm
 
 from adapt.errors import UserError
-from adapt.learning.gate import GateSettings
 from adapt.learning.judging import Forgetting
-from adapt.learning.settings import LearnerSettings
-from adapt.learning.splits import Split
-from adapt.learning.update import UpdateSettings, forecast_error
+from adapt.learning.update import forecast_error
 from adapt.learning.verification import verify_ledger
 from adapt.model.checkpoint import content_hash
 from adapt.model.windows import cut_windows
 from adapt.registry.registry import Registry
-
-QUICK = LearnerSettings(
-    fresh_adapt_s=4.0, update=UpdateSettings(steps=6, batch=8), gate=GateSettings(most_segments=3)
-)
 
 
 def test_a_better_version_is_admitted_within_two_minutes(tmp_path, pretrained):
@@ -30,6 +21,7 @@ def test_a_better_version_is_admitted_within_two_minutes(tmp_path, pretrained):
     events = deployment.live(real_ticks(120.0))
     kinds = [event.kind for event in events]
     assert kinds.index("candidate_made") < kinds.index("admitted")
+    assert "data_refused" not in kinds
     assert json.loads(json.dumps(deployment.learner.status()))["candidates"] >= 1
     version = deployment.registry.current()
     assert version == deployment.learner.incumbent != content_hash(pretrained.state_dict())
@@ -132,31 +124,18 @@ def test_after_a_full_disk_the_learner_goes_on(tmp_path):
     assert verify_ledger(tmp_path / "ledger.sqlite") == []
 
 
-def test_a_learner_killed_at_any_instant_leaves_a_ledger_that_verifies_and_whole_versions(tmp_path):
-    generator = random.Random(0)
-    context = multiprocessing.get_context("fork")  # so that torch is not imported ten times
-    for _ in range(10):
-        heard, told = context.Pipe(duplex=False)
-        process = context.Process(target=learn_until_killed, args=(tmp_path, told))
-        process.start()
-        told.close()
-        for _ in range(generator.randint(1, 25)):
-            heard.recv()
-        process.join(generator.uniform(0, 0.05))
-        process.kill()
-        process.join()
-        assert verify_ledger(tmp_path / "ledger.sqlite") == []
-        registry = Registry(tmp_path / "registry", ARM, lambda: 0)
-        for version in registry.versions():
-            assert content_hash(registry.load(version)[0].state_dict()) == version
-        assert registry.current() in registry.versions()
-    torch.set_num_threads(1)
+def test_a_disk_that_is_full_when_a_candidate_is_kept_costs_that_candidate_only(tmp_path, monkeypatch):
     deployment = Deployment(tmp_path, tiny_model(ARM), QUICK)
-    segments = deployment.ledger.records.segments
-    stamps = [
-        stamp
-        for segment in segments
-        if segment.split is not Split.AUDIT
-        for stamp in deployment.ledger.ticks_of(segment).stamp_ns
-    ]
-    assert len(set(stamps)) == len(stamps) > 1000
+    ticks = list(real_ticks(60.0))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk, pytest.raises(OSError, match="No space"):
+        disk.setattr("adapt.registry.registry.save_checkpoint", full)
+        deployment.live(ticks)
+    assert len(deployment.registry.versions()) == 1
+    at = next(number for number, tick in enumerate(ticks) if tick.stamp_ns >= deployment.now_ns)
+    deployment.live(ticks[at:])
+    assert "candidate_made" in deployment.kinds() and len(deployment.registry.versions()) > 1
+    assert verify_ledger(tmp_path / "ledger.sqlite") == []
