@@ -58,7 +58,8 @@ def planner(
     torch.set_num_threads(threads)
     trials = [Trial(specification, name, "policy", seconds, numbers, path) for name in scenarios]
     questions = _states(trials, seeds, states)
-    given = {"noise": noise, "noise_near_policy": noise, "iterations": iterations, "iterations_near_policy": iterations}
+    given = dict.fromkeys(("noise", "noise_near_policy"), noise)
+    given |= dict.fromkeys(("iterations", "iterations_near_policy"), iterations)
     ours = PlannerSettings.model_validate({key: value for key, value in given.items() if value is not None})
     bench = Bench(specification, model, ours, PublishedSettings(), seed)
     rows = []
