@@ -74,14 +74,17 @@ def show(store: output.Store = output.DEFAULT_STORE, json: output.Json = False) 
 @app.command()
 def verify(store: output.Store = output.DEFAULT_STORE, json: output.Json = False) -> None:
     """Prove from the records alone that no sample was used for what it must not be used for."""
-    from adapt.learning.verification import verify_ledger
+    from adapt.learning.verification import repeated_motions, verify_ledger
 
     problems = verify_ledger(_file(store))
+    repeated = repeated_motions(_file(store))
     console = output.console()
+    for repetition in repeated:
+        console.print(repetition, style="yellow", markup=False)
     for problem in problems:
         console.print(problem, style="red", markup=False)
     console.print(f"{_file(store)}: {len(problems)} problems" if problems else f"{_file(store)}: holds")
-    output.finish({"ledger": str(_file(store)), "problems": problems}, json)
+    output.finish({"ledger": str(_file(store)), "problems": problems, "repeated_motions": repeated}, json)
     if problems:
         raise typer.Exit(output.PROBLEMS)
 

@@ -23,8 +23,7 @@ def verify_ledger(path: Path) -> list[str]:
     It holds when the chain of hashes is whole, every split is the one that the plan draws, no split
     is overspent, no tick or guard gap lies in two splits, every stored segment still has the ticks
     that were stored, versions were trained on adapt segments only, and judged only on gate segments
-    that began after they were made and that neither they nor an ancestor were trained on, and no
-    segment holds nearly the same motion as one of another split (see `near_duplicates`).
+    that began after they were made and that neither they nor an ancestor were trained on.
 
     Raises:
         UserError: `path` is no ledger.
@@ -39,8 +38,24 @@ def verify_ledger(path: Path) -> list[str]:
         problems += _split_problems(records)
         problems += _use_problems(records)
         problems += _content_problems(records, journal)
-        problems += _duplicate_problems(records, journal)
         return problems
+    finally:
+        journal.close()
+
+
+def repeated_motions(path: Path) -> list[str]:
+    """Name segments of two splits that hold nearly the same motion; see `near_duplicates`.
+
+    A robot that repeats a task makes such segments honestly. What is judged on them says how well a version
+    knows that task, and less about any other.
+
+    Raises:
+        UserError: the ledger cannot be read; see `verify_ledger`.
+    """
+    journal = Journal(path)
+    try:
+        records, _ = _replay(journal)
+        return [] if records is None else list(_repetitions(records, journal))
     finally:
         journal.close()
 
@@ -128,7 +143,7 @@ def _content_problems(records: Records, journal: Journal) -> Iterator[str]:
             yield f"segment {segment.number} holds other ticks than it says"
 
 
-def _duplicate_problems(records: Records, journal: Journal) -> Iterator[str]:
+def _repetitions(records: Records, journal: Journal) -> Iterator[str]:
     whole = {each.number: each for each in records.segments if _ticks_of(each, journal) is not None}
 
     def load(number: int) -> FloatArray:
