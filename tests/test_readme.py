@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -118,11 +117,9 @@ def test_a_command_of_the_readme_does_its_work(
 
 @pytest.mark.ros
 @pytest.mark.parametrize("command", [each for each in ADAPT if each[0] == "up"], ids=" ".join)
-def test_up_runs_until_ctrl_c(command: list[str], workshop: Path) -> None:
+def test_up_runs_until_ctrl_c(command: list[str], workshop: Path, domain: int) -> None:
     pytest.importorskip("rclpy")
     needs_published(command)
-    domain = str(1 + ADAPT.index(command) + 50 * (os.environ.get("PYTEST_XDIST_WORKER") == "gw1"))
-    local = {"ROS_DOMAIN_ID": domain, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     simulated = [] if "--bag" in command else ["--sim"]
     store = workshop / ("runs/bag" if "--bag" in command else "runs")
     ready = store / "logs" / "learner.log"
@@ -131,7 +128,6 @@ def test_up_runs_until_ctrl_c(command: list[str], workshop: Path) -> None:
         process = subprocess.Popen(
             [sys.executable, "-m", "adapt.cli", *command, *simulated],
             cwd=workshop,
-            env={**os.environ, **local},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -146,12 +142,12 @@ def test_up_runs_until_ctrl_c(command: list[str], workshop: Path) -> None:
 
 
 @pytest.mark.ros
-def test_the_doctor_listens_to_live_topics(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_listens_to_live_topics(
+    workshop: Path, domain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("rclpy")
     (command,) = [each for each in ADAPT if "--live" in each]
     monkeypatch.chdir(workshop)
-    monkeypatch.setenv("ROS_DOMAIN_ID", "49")
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     with pytest.raises(SystemExit) as end:
         main([*command, "--seconds", "1"])
     assert end.value.code == 1, "nobody publishes here, and the doctor says so"

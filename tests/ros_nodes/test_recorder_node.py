@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,8 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
 rclpy = pytest.importorskip("rclpy")
 
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
@@ -33,14 +30,13 @@ from adapt.bags.writer import BagWriter  # noqa: E402
 from ros_nodes.base import LATCHED, RELIABLE  # noqa: E402
 
 pytestmark = pytest.mark.ros
-DOMAIN = 41
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def node() -> Iterator[Node]:
+def node(domain: int) -> Iterator[Node]:
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=DOMAIN)
+    rclpy.init(context=context, domain_id=domain)
     made = rclpy.create_node("tester", context=context)
     made.test_executor = SingleThreadedExecutor(context=context)
     made.test_executor.add_node(made)
@@ -55,7 +51,6 @@ def start(module: str, *parameters: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", f"ros_nodes.{module}", "--ros-args", *arguments],
         cwd=ROOT,
-        env={**os.environ, "ROS_DOMAIN_ID": str(DOMAIN)},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
 rclpy = pytest.importorskip("rclpy")
 
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
@@ -29,7 +27,6 @@ from adapt.robot.load import load_robot  # noqa: E402
 from ros_nodes.base import LATCHED, RELIABLE  # noqa: E402
 
 pytestmark = pytest.mark.ros
-DOMAIN = 57
 ROOT = Path(__file__).resolve().parents[2]
 ROBOT = load_robot("so101")
 NAMES = list(ROBOT.action.entries)
@@ -39,9 +36,9 @@ HOME = np.linspace(-0.5, 0.5, 6)
 class Robot:
     """Plays the arm and the planner: measurements at 50 Hz, proposals at 25 Hz while there are any."""
 
-    def __init__(self) -> None:
+    def __init__(self, domain: int) -> None:
         self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=DOMAIN)
+        rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node("tester", context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
@@ -124,8 +121,8 @@ class Robot:
 
 
 @pytest.fixture
-def robot() -> Iterator[Robot]:
-    made = Robot()
+def robot(domain: int) -> Iterator[Robot]:
+    made = Robot(domain)
     yield made
     made.close()
 
@@ -135,7 +132,6 @@ def start(*parameters: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "ros_nodes.safety_node", "--ros-args", *arguments],
         cwd=ROOT,
-        env={**os.environ, "ROS_DOMAIN_ID": str(DOMAIN)},
         stderr=subprocess.PIPE,
         text=True,
     )
