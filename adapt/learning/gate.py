@@ -19,6 +19,8 @@ from pydantic import Field
 from adapt.settings import Settings
 
 SMALLEST_ERROR = 1e-9
+BETS = (np.arange(40) + 0.5) / 40
+LOG_WEIGHTS = np.log(BETS**2 / np.sum(BETS**2))
 
 
 class GateSettings(Settings):
@@ -51,20 +53,17 @@ class BettingTest:
     wins in a row enough for a wealth of 33, and the timid ones find small effects.
     """
 
-    _BETS = (np.arange(40) + 0.5) / 40
-    _LOG_WEIGHTS = np.log(_BETS**2 / np.sum(_BETS**2))
-
     def __init__(self) -> None:
-        self._log_wealth = np.zeros_like(self._BETS)
+        self._log_wealth = np.zeros_like(BETS)
 
     def observe(self, value: float) -> None:
         """Bet on one more number within [-1, 1]."""
-        self._log_wealth += np.log1p(self._BETS * value)
+        self._log_wealth += np.log1p(BETS * value)
 
     @property
     def e_value(self) -> float:
         """The wealth now, from 1 at the start."""
-        log_wealth = float(np.logaddexp.reduce(self._log_wealth + self._LOG_WEIGHTS))
+        log_wealth = float(np.logaddexp.reduce(self._log_wealth + LOG_WEIGHTS))
         return math.exp(min(log_wealth, 700.0))  # of which the exponential is still finite
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from adapt.learning.beginning import first_version
 from adapt.learning.buffer import SegmentBuffer
+from adapt.learning.drift import DriftWatch
+from adapt.learning.event import Event as Event
+from adapt.learning.event import Severity as Severity
 from adapt.learning.gate import Decision
 from adapt.learning.judging import Forgetting, Judging
 from adapt.learning.ledger import BudgetSpent, Clock, Ledger
@@ -31,17 +34,6 @@ from adapt.model.world_model import WorldModel
 from adapt.registry.registry import Registry
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.tick import Tick
-
-Severity = Literal["info", "warning", "error"]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that the learner did and others may want to know."""
-
-    kind: str
-    detail: dict[str, Any]
-    severity: Severity = "info"
 
 
 @dataclass(slots=True)
@@ -87,6 +79,7 @@ class Learner:
         self.ledger = ledger
         self.buffer = SegmentBuffer(specification, ledger, clock, settings.future_tolerance_s)
         self._fresh_ticks = settings.fresh_adapt_s * specification.rate_hz
+        self._changed_ticks = settings.changed_adapt_s * specification.rate_hz
         # Forgetting is judged on windows that no update has rehearsed.
         self._rehearsal = None if rehearsal is None else rehearsal.select(slice(1, None, 2))
         self._forgetting = (
@@ -96,6 +89,10 @@ class Learner:
         )
         self._plausibility = Plausibility(settings.plausibility, specification, ledger, rehearsal)
         self._told_refused: set[int] = set()
+        saturation = settings.gate.saturation
+        self._drift = DriftWatch(
+            settings.drift, saturation, registry, self.buffer, ledger, self._plausibility
+        )
         self._seed = seed
         self._events: list[Event] = []
         self._round: Round | None = None
@@ -137,6 +134,7 @@ class Learner:
             OSError, sqlite3.Error: the disk is full or fails. The piece is lost, but nothing else;
                 call again once there is room.
         """
+        self._events += self._drift.look()
         self._follow_registry()
         if self._judging is not None:
             self._judge(self._judging)
@@ -174,12 +172,20 @@ class Learner:
         if self.ledger.spent(Split.GATE):
             return False
         trainings = self.ledger.records.trainings
-        return self._adapt_ticks(since=trainings[-1].entry if trainings else 0) >= self._fresh_ticks
+        last = trainings[-1].entry if trainings else 0
+        return self._adapt_ticks(since=last) >= self._enough_ticks(last)
+
+    def _enough_ticks(self, last_training: int) -> float:
+        """Fresh ticks for a training: few where the robot has changed since the last one."""
+        changed = self._drift.changed > last_training
+        return min(self._changed_ticks, self._fresh_ticks) if changed else self._fresh_ticks
 
     def _outgrown(self, judging: Judging) -> bool:
         """Whether a candidate that is not winning could have a successor that knows twice as much."""
-        fresh = self._adapt_ticks(since=judging.training.entry)
-        enough = fresh >= max(self._fresh_ticks, self._adapt_ticks(0) - fresh)
+        made = judging.training.entry
+        fresh = self._adapt_ticks(since=made)
+        doubled = fresh >= self._adapt_ticks(0) - fresh
+        enough = fresh >= self._enough_ticks(made) and (doubled or self._drift.changed > made)
         return enough and judging.evidence()["e_better"] < 1.0
 
     def _adapt_ticks(self, since: int) -> int:
@@ -238,7 +244,7 @@ class Learner:
         elif decision.kind == "reject":
             self._reject(judging, decision)
         elif segment is None and self._outgrown(judging):
-            reason = "not winning when the data had doubled: a successor is trained"
+            reason = "not winning when there was much new data: a successor is trained"
             self._reject(judging, Decision("reject", reason, decision.evidence))
 
     def _reject(self, judging: Judging, decision: Decision) -> None:

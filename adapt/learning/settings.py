@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from adapt.learning.drift import DriftSettings
 from adapt.learning.gate import GateSettings
 from adapt.learning.plausibility import PlausibilitySettings
 from adapt.learning.update import UpdateSettings
@@ -15,6 +16,8 @@ class LearnerSettings(Settings):
 
     fresh_adapt_s: float = Field(default=30.0, gt=0)
     """A candidate is made whenever so much new data of the adapt split has come."""
+    changed_adapt_s: float = Field(default=6.0, gt=0)
+    """After the robot was found changed so much is enough."""
     steps_at_once: int = Field(default=5, gt=0)
     """Training steps in one call of `work`: keeps it short."""
     future_tolerance_s: float = Field(default=0.1, ge=0)
@@ -22,3 +25,4 @@ class LearnerSettings(Settings):
     update: UpdateSettings = UpdateSettings()
     gate: GateSettings = GateSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
+    drift: DriftSettings = DriftSettings()
