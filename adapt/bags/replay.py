@@ -112,13 +112,15 @@ def learn(
 
 def _recorded(bag: Bag, specification: RobotSpecification) -> Iterator[Tick]:
     sizes = (specification.observation_size, specification.action_size, specification.command_size)
+    schema_hash = specification.schema_hash
     for _, _, _, message in bag.messages([TICK_TOPIC]):
         tick = decode_tick(message)
         found = (len(tick.observation), len(tick.applied), len(tick.command))
-        if found != sizes:
+        if found != sizes or tick.schema_hash != schema_hash:
             raise UserError(
-                f"{bag.path}: topic {TICK_TOPIC}: ticks of {found} observations, actions and commands, but"
-                f" robot '{specification.name}' has {sizes}: give the robot file of the recording"
+                f"{bag.path}: topic {TICK_TOPIC}: ticks with schema '{tick.schema_hash}' and {found}"
+                f" observations, actions and commands, but robot '{specification.name}' has '{schema_hash}' and"
+                f" {sizes}: give the robot file of the recording"
             )
         yield tick
 

@@ -26,6 +26,7 @@ class SegmentBuffer:
         self, specification: RobotSpecification, ledger: Ledger, clock: Clock, future_tolerance_s: float
     ):
         self._specification = specification
+        self._schema_hash = specification.schema_hash
         self._ledger = ledger
         self._clock = clock
         self._future_tolerance_ns = round(future_tolerance_s * 1e9)
@@ -95,6 +96,8 @@ class SegmentBuffer:
         sizes = specification.observation_size, specification.observation_size, specification.action_size
         if (tick.observation.shape, tick.valid.shape, tick.applied.shape) != tuple((size,) for size in sizes):
             return "wrong size"
+        if tick.schema_hash != self._schema_hash:
+            return "another robot"
         if tick.stamp_ns > self._clock() + self._future_tolerance_ns:
             return "from the future"
         if tick.stamp_ns == self._newest_ns:

@@ -110,6 +110,7 @@ class TickAssembler:
 
     def __init__(self, specification: RobotSpecification):
         self._specification = specification
+        self._schema_hash = specification.schema_hash
         self._channels = {key: Signal(len(each.names)) for key, each in specification.channels.items()}
         self._applied = Signal(specification.action_size)
         self._proposed = Signal(specification.action_size)
@@ -236,6 +237,7 @@ class TickAssembler:
             proposed=proposed,
             applied=self._applied.mean(tick_ns, end),
             version=made[-1] if made else "",
+            schema_hash=self._schema_hash,
         )
 
     def _take(self, signal: Signal, topic: str, stamp: int, values: FloatArray, stamped: bool) -> bool:

@@ -24,6 +24,7 @@ class Tick:
         proposed: shape (A,), what the planner proposed for this period; NaN where nothing.
         applied: shape (A,), what the robot was told in this period, averaged over it; NaN if unknown.
         version: the world-model version that made the proposal; empty for none.
+        schema_hash: of the robot file that the tick was made by, so that no other robot learns from it.
     """
 
     index: int
@@ -34,6 +35,7 @@ class Tick:
     proposed: FloatArray
     applied: FloatArray
     version: str
+    schema_hash: str
 
     @property
     def complete(self) -> bool:

@@ -13,11 +13,12 @@ from adapt.stream.tick import Tick
 TICK_TOPIC = "/adapt/tick"
 TICK_TYPE = "std_msgs/msg/Float64MultiArray"
 _VERSION = "version="
+_SCHEMA = "schema="
 _NUMBERS = ("index", "stamp_s", "stamp_ns")
 
 
 def tick_layout(tick: Tick) -> list[tuple[str, int]]:
-    """Labels and lengths of the parts of `tick_data`, in order; the version is a label of length 0."""
+    """Labels and lengths of the parts of `tick_data`, in order; version and schema are labels of length 0."""
     return [
         ("index", 1),
         ("stamp_s", 1),
@@ -28,6 +29,7 @@ def tick_layout(tick: Tick) -> list[tuple[str, int]]:
         ("proposed", len(tick.proposed)),
         ("applied", len(tick.applied)),
         (_VERSION + tick.version, 0),
+        (_SCHEMA + tick.schema_hash, 0),
     ]
 
 
@@ -47,10 +49,10 @@ def decode_tick(message: Any) -> Tick:
     parts: dict[str, Any] = {}
     data = np.asarray(message.data, dtype=np.float64)
     start = 0
-    version = ""
+    names = {_VERSION: "", _SCHEMA: ""}
     for dimension in message.layout.dim:
-        if dimension.label.startswith(_VERSION):
-            version = dimension.label.removeprefix(_VERSION)
+        if (prefix := next(filter(dimension.label.startswith, names), None)) is not None:
+            names[prefix] = dimension.label.removeprefix(prefix)
             continue
         parts[dimension.label] = data[start : start + dimension.size]
         start += dimension.size
@@ -65,7 +67,8 @@ def decode_tick(message: Any) -> Tick:
         command=parts["command"],
         proposed=parts["proposed"],
         applied=parts["applied"],
-        version=version,
+        version=names[_VERSION],
+        schema_hash=names[_SCHEMA],
     )
 
 

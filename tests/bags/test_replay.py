@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,9 @@ def write_motion(folder: Path, seconds: float, gap: tuple[float, float] | None =
 
 def some_tick(index: int, stamp_ns: int) -> Tick:
     values = np.arange(6.0) + index
-    return Tick(index, stamp_ns, values, np.ones(6, dtype=bool), values, values, values, "abc")
+    return Tick(
+        index, stamp_ns, values, np.ones(6, dtype=bool), values, values, values, "abc", ROBOT.schema_hash
+    )
 
 
 def write_ticks(folder: Path, ticks: list[Tick]) -> Path:
@@ -104,9 +107,14 @@ def test_recorded_ticks_are_given_as_they_were(tmp_path):
 
 
 def test_recorded_ticks_of_another_robot_are_refused(tmp_path):
-    ticks = [Tick(0, START_NS, *(np.ones(3) for _ in range(5)), "")]
-    with pytest.raises(UserError, match="give the robot file of the recording"):
-        list(bag_ticks(write_ticks(tmp_path / "bag", ticks), ROBOT))
+    other = [
+        Tick(0, START_NS, *(np.ones(3) for _ in range(5)), "", ROBOT.schema_hash),
+        replace(some_tick(0, START_NS), schema_hash="of another robot"),
+    ]
+    for number, tick in enumerate(other):
+        folder = write_ticks(tmp_path / str(number), [tick])
+        with pytest.raises(UserError, match="give the robot file of the recording"):
+            list(bag_ticks(folder, ROBOT))
 
 
 def test_bags_one_after_the_other_go_on_rising(tmp_path):

@@ -32,7 +32,17 @@ def motion(length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def ticks_of(length: int, seed: int, first: int = 0) -> Iterator[Tick]:
     for index, (position, target) in enumerate(zip(*motion(length, seed), strict=True), start=first):
         valid = np.ones(6, dtype=bool)
-        yield Tick(index, START_NS + index * 40_000_000, position, valid, target, target, target, "")
+        yield Tick(
+            index,
+            START_NS + index * 40_000_000,
+            position,
+            valid,
+            target,
+            target,
+            target,
+            "",
+            ROBOT.schema_hash,
+        )
 
 
 def windows_of(length: int, seed: int) -> Windows:

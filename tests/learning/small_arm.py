@@ -70,6 +70,9 @@ def two_joint_arm(**budget: Any) -> RobotSpecification:
     )
 
 
+SCHEMA_HASH = two_joint_arm().schema_hash
+
+
 def servo_motion(
     length: int, seed: int, stiffness: float = 120.0, damping: float = 16.0, sag: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -107,6 +110,7 @@ def ticks_of(
             proposed=target,
             applied=target,
             version="",
+            schema_hash=SCHEMA_HASH,
         )
 
 

@@ -37,13 +37,14 @@ def spoilt(tick, fault):
         "future": replace(tick, stamp_ns=tick.stamp_ns + 2 * 10**15),
         "early": replace(tick, stamp_ns=tick.stamp_ns - 3 * PERIOD_NS),
         "wrong size": replace(tick, observation=np.zeros(3)),
+        "another robot": replace(tick, schema_hash="of another"),
         "jump": replace(tick, stamp_ns=tick.stamp_ns + PERIOD_NS // 2 + 1),
         "restart": replace(tick, index=0, observation=two),
     }[fault]
 
 
 FAULTS = ["lost", "incomplete", "unknown action", "not finite", "infinite action", "future", "early"]
-FAULTS += ["wrong size", "jump", "restart"]
+FAULTS += ["wrong size", "another robot", "jump", "restart"]
 
 
 @settings(max_examples=40, deadline=None)
@@ -102,6 +103,7 @@ def test_refused_ticks_are_counted_by_reason(tmp_path):
         "not finite",
         "infinite action",
         "wrong size",
+        "another robot",
         "early",
         "future",
     ):
@@ -111,6 +113,7 @@ def test_refused_ticks_are_counted_by_reason(tmp_path):
         "incomplete": 2,
         "not finite": 2,
         "wrong size": 1,
+        "another robot": 1,
         "out of order": 1,
         "from the future": 1,
     }

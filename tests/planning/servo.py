@@ -42,7 +42,7 @@ def moved(position: FloatArray, action: FloatArray) -> FloatArray:
 def tick(index: int, observation: FloatArray = POSE, applied: FloatArray = POSE, valid: bool = True) -> Tick:
     unknown = np.full(6, np.nan)
     flags = np.full(6, valid)
-    return Tick(index, index * PERIOD_NS, observation, flags, observation, unknown, applied, "v1")
+    return Tick(index, index * PERIOD_NS, observation, flags, observation, unknown, applied, "v1", "")
 
 
 def fill(pilot: Pilot, first: int = 0, ticks: int = HISTORY) -> int:

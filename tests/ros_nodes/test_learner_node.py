@@ -103,6 +103,7 @@ class Learning:
             proposed=told,
             applied=told,
             version="",
+            schema_hash=ROBOT.schema_hash,
         )
         dimensions = [MultiArrayDimension(label=label, size=size) for label, size in tick_layout(tick)]
         self._publisher.publish(

@@ -23,7 +23,7 @@ def message(tick: Tick) -> Any:
 
 def some_tick() -> Tick:
     return Tick(
-        3, TODAY_NS, np.arange(2.0), np.ones(2, bool), np.ones(3), np.full(2, np.nan), np.ones(2), "v"
+        3, TODAY_NS, np.arange(2.0), np.ones(2, bool), np.ones(3), np.full(2, np.nan), np.ones(2), "v", "s"
     )
 
 
@@ -38,7 +38,7 @@ def values(size: int) -> st.SearchStrategy[np.ndarray]:
     valid=arrays(np.bool_, 7),
     command=values(3),
     actions=st.tuples(values(5), values(5)),
-    version=st.text(alphabet="0123456789abcdef=", max_size=12),
+    names=st.tuples(*2 * [st.text(alphabet="0123456789abcdef=", max_size=12)]),
 )
 def test_a_tick_survives_the_message_bit_for_bit(
     index: int,
@@ -47,11 +47,11 @@ def test_a_tick_survives_the_message_bit_for_bit(
     valid: np.ndarray,
     command: np.ndarray,
     actions: tuple[np.ndarray, np.ndarray],
-    version: str,
+    names: tuple[str, str],
 ) -> None:
-    tick = Tick(index, stamp_ns, observation, valid, command, *actions, version)
+    tick = Tick(index, stamp_ns, observation, valid, command, *actions, *names)
     read = decode_tick(message(tick))
-    assert (read.index, read.stamp_ns, read.version) == (index, stamp_ns, version)
+    assert (read.index, read.stamp_ns, read.version, read.schema_hash) == (index, stamp_ns, *names)
     for name in ("observation", "valid", "command", "proposed", "applied"):
         assert getattr(read, name).tobytes() == getattr(tick, name).tobytes()
 
