@@ -119,8 +119,8 @@ def _recorded(bag: Bag, specification: RobotSpecification) -> Iterator[Tick]:
         if found != sizes or tick.schema_hash != schema_hash:
             raise UserError(
                 f"{bag.path}: topic {TICK_TOPIC}: ticks with schema '{tick.schema_hash}' and {found}"
-                f" observations, actions and commands, but robot '{specification.name}' has '{schema_hash}' and"
-                f" {sizes}: give the robot file of the recording"
+                f" observations, actions and commands, but robot '{specification.name}' has '{schema_hash}'"
+                f" and {sizes}: give the robot file of the recording"
             )
         yield tick
 
