@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from adapt.bags.topic import RawMessage, TopicDescription
 from adapt.bags.trigger import Capture, Severity, Trigger
@@ -23,6 +23,27 @@ from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+class Criterion(Settings):
+    """What a version must foretell of an incident to pass it: written into the card by a blessing."""
+
+    at_most: Annotated[float, Field(gt=0)]
+    """Root mean square of the open-loop error over the stretch, in `unit`."""
+    unit: str
+    from_s: float | None = None
+    """The stretch that counts, by the "now" of each forecast, in s after the first trigger; None for
+    the beginning of the bag."""
+    to_s: float | None = None
+    """None for the end of the bag."""
+    reason: str = ""
+    """Where the bound comes from, or what a person said of it."""
+
+    @model_validator(mode="after")
+    def _stretch_has_a_length(self) -> Criterion:
+        if self.from_s is not None and self.to_s is not None and not self.from_s < self.to_s:
+            raise ValueError(f"the stretch from {self.from_s:g} s to {self.to_s:g} s is empty")
+        return self
 
 
 class IncidentCard(Settings):
@@ -49,6 +70,8 @@ class IncidentCard(Settings):
     """Messages in the bag by topic."""
     dropped: dict[str, int] = {}
     """Messages by topic that the recorder had to drop for lack of memory since it began."""
+    criterion: Criterion | None = None
+    """What later versions must pass; None where nobody has blessed the incident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +130,13 @@ def write_incident(
     card = card.model_copy(update={"id": folder.name, "messages": dict(writer.message_counts)})
     write_text(folder / "card.json", card.model_dump_json(indent=2))
     return Incident(card, folder)
+
+
+def bless(incident: Incident, criterion: Criterion | None) -> Incident:
+    """Write into the card what later versions must pass; None withdraws it. The bag stays as it is."""
+    card = incident.card.model_copy(update={"criterion": criterion})
+    write_text(incident.folder / "card.json", card.model_dump_json(indent=2))
+    return Incident(card, incident.folder)
 
 
 def free_folder(parent: Path, name: str) -> Path:

@@ -1,0 +1,224 @@
+"""Incidents as tests: what each version would have foretold of what went wrong, and whether it passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from adapt.bags.incident import Criterion, Incident, list_incidents
+from adapt.bags.replay import bag_ticks
+from adapt.errors import UserError
+from adapt.evaluation.adaptation import complete_runs, measured_entries, measured_unit, run_windows
+from adapt.evaluation.open_loop import OpenLoopError, open_loop_error
+from adapt.model.checkpoint import load_card, load_checkpoint, shipped_checkpoint
+from adapt.model.windows import Windows
+from adapt.model.world_model import WorldModel
+from adapt.registry.registry import Registry
+from adapt.robot.specification import RobotSpecification
+from adapt.stream.tick import FloatArray
+
+LATENT = "1 (latent)"
+"""The unit of the errors of models whose latents cannot be read as observations."""
+FAILED_SHARE = 0.9
+"""Of the error of the version that failed: what is not clearly better has not learned from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One version in one incident.
+
+    Attributes:
+        incident: its id.
+        version: its name.
+        error: RMS of the open-loop error over the stretch, in `unit`; None where nothing could be measured.
+        at_most: the blessed bound; None where the incident is not blessed.
+        passed: None where the incident is not blessed.
+        why: the figures in a sentence, with where and when the error was worst.
+    """
+
+    incident: str
+    version: str
+    error: float | None
+    at_most: float | None
+    unit: str
+    passed: bool | None
+    why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def judge(
+    specification: RobotSpecification,
+    incident: Incident,
+    versions: Mapping[str, WorldModel],
+    msg_dir: Path | None = None,
+) -> list[Verdict]:
+    """What each version would have foretold in the incident, held against what was seen.
+
+    Every tick of the stretch begins a forecast of the whole horizon, from the actions that were applied.
+    The same bag and version give the same verdict, bit for bit on the same machine.
+
+    Args:
+        specification: the robot of the recording.
+        incident: with or without a criterion; without one, the whole bag counts and nothing is decided.
+        versions: the models, by name.
+        msg_dir: .msg files, where the bag does not define its types.
+
+    Raises:
+        UserError: the bag cannot be read, or is of another robot.
+    """
+    criterion = incident.card.criterion
+    windows, after_s = _stretch(specification, incident, criterion, msg_dir)
+    verdicts = []
+    for name, model in versions.items():
+        if not len(windows):
+            why = (
+                f"nothing to judge on: {incident.bag} holds no unbroken run of complete ticks in the stretch"
+            )
+            verdicts.append(_verdict(incident, name, None, "", why))
+            continue
+        try:
+            error = _error(model, windows, specification)
+        except ValueError as problem:
+            verdicts.append(_verdict(incident, name, None, "", str(problem)))
+            continue
+        unit = measured_unit(specification) if model.settings.readable else LATENT
+        worst = int(np.argmax(error.by_window))
+        where = f"worst {after_s[worst]:+.1f} s from the trigger"
+        if model.settings.readable:
+            names = specification.observation_names[measured_entries(specification)]
+            where += f" and at {names[int(np.argmax(error.by_entry))]}"
+        verdicts.append(_verdict(incident, name, error.total, unit, where))
+    return verdicts
+
+
+def failed_bound(
+    specification: RobotSpecification,
+    incident: Incident,
+    version: str,
+    model: WorldModel,
+    stretch: Criterion | None = None,
+) -> Criterion:
+    """A criterion that the version that failed does not pass: `FAILED_SHARE` of its own error.
+
+    Args:
+        specification: the robot of the recording.
+        incident: to be blessed.
+        version: the name of the version that drove.
+        model: that version.
+        stretch: gives `from_s` and `to_s`, where not all of the bag should count.
+
+    Raises:
+        UserError: the incident holds nothing to judge on.
+    """
+    windows, _ = _stretch(specification, incident, stretch, None)
+    if not len(windows):
+        raise UserError(f"{incident.bag}: no unbroken run of complete ticks in the stretch: widen it")
+    return Criterion(
+        at_most=FAILED_SHARE * _error(model, windows, specification).total,
+        unit=measured_unit(specification) if model.settings.readable else LATENT,
+        from_s=None if stretch is None else stretch.from_s,
+        to_s=None if stretch is None else stretch.to_s,
+        reason=f"{FAILED_SHARE:g} of the error of version {version}, which drove",
+    )
+
+
+def blessed_incidents(store: Path) -> list[Incident]:
+    """The incidents of a store that every later version has to pass, the oldest first."""
+    return [incident for incident in list_incidents(store) if incident.card.criterion is not None]
+
+
+def load_versions(
+    store: Path, specification: RobotSpecification, names: Iterable[str]
+) -> dict[str, WorldModel]:
+    """Models by the names of their versions.
+
+    Args:
+        store: its registry is looked in, where it has one.
+        specification: the robot.
+        names: of versions in the store, of the shipped checkpoint's, or paths of checkpoints. Without
+            any: the version that drives in the store, or else the shipped one.
+
+    Raises:
+        UserError: a version is nowhere, damaged, or of another robot.
+    """
+    registry = Registry(store, specification, lambda: 0) if (store / "versions").is_dir() else None
+    try:
+        known = [] if registry is None else registry.versions()
+        current = None if registry is None else registry.current()
+        models = {}
+        for name in names or [current or str(shipped_checkpoint(specification))]:
+            if registry is not None and name in known:
+                models[name] = registry.load(name)[0]
+                continue
+            path = Path(name) if name.endswith(".safetensors") else shipped_checkpoint(specification)
+            card = load_card(path)
+            if not name.endswith(".safetensors") and card.version != name:
+                listed = ", ".join([*known, f"{card.version} (shipped)"])
+                raise UserError(f"{store}: no version '{name}'; there are: {listed}; or give a .safetensors")
+            models[card.version] = load_checkpoint(path, specification)[0]
+        return models
+    finally:
+        if registry is not None:
+            registry.close()
+
+
+def _stretch(
+    specification: RobotSpecification,
+    incident: Incident,
+    stretch: Criterion | None,
+    msg_dir: Path | None,
+) -> tuple[Windows, FloatArray]:
+    """The windows that count, and the "now" of each in s after the first trigger, shape (B,)."""
+    history, horizon = specification.history_ticks, specification.horizon_ticks
+    first = -np.inf if stretch is None or stretch.from_s is None else stretch.from_s
+    last = np.inf if stretch is None or stretch.to_s is None else stretch.to_s
+    parts, times = [], []
+    for run in complete_runs(bag_ticks(incident.bag, specification, msg_dir)):
+        windows = run_windows(specification, run, 1)
+        now_ns = run.stamp_ns[history : history + len(windows)]
+        after_s = (now_ns - incident.card.stamp_ns) * 1e-9
+        chosen = np.flatnonzero((first <= after_s) & (after_s <= last))
+        parts.append(windows.select(torch.from_numpy(chosen)))
+        times.append(after_s[chosen])
+    if not parts:
+        empty = torch.empty(0, history + 1 + horizon, 0)
+        return Windows(empty, empty, empty), np.empty(0)
+    return Windows.join(parts), np.concatenate(times)
+
+
+@torch.no_grad()
+def _error(model: WorldModel, windows: Windows, specification: RobotSpecification) -> OpenLoopError:
+    if model.settings.readable:
+        return open_loop_error(model, windows, measured_entries(specification))
+    squares = model.forecast_error(windows).double().square()
+    roots = (squares.mean(dimensions).sqrt().numpy() for dimensions in ((0, 1), (0, 2), (1, 2)))
+    return OpenLoopError(float(squares.mean().sqrt()), *roots)
+
+
+def _verdict(incident: Incident, version: str, error: float | None, unit: str, why: str) -> Verdict:
+    """Hold an error against the criterion. What cannot be measured does not pass."""
+    name, criterion = incident.card.id, incident.card.criterion
+    if error is None:
+        passed = None if criterion is None else False
+        return Verdict(
+            name, version, None, None if criterion is None else criterion.at_most, unit, passed, why
+        )
+    if criterion is None:
+        return Verdict(
+            name, version, error, None, unit, None, f"error {error:.4g} {unit}, {why}; not blessed"
+        )
+    if criterion.unit != unit:
+        why = f"the criterion is in {criterion.unit}, but the errors of this version are in {unit}"
+        return Verdict(name, version, error, criterion.at_most, unit, False, why)
+    passed = error <= criterion.at_most
+    relation = "within" if passed else "above"
+    said = f"error {error:.4g} {unit} {relation} {criterion.at_most:.4g} {unit}, {why}"
+    return Verdict(name, version, error, criterion.at_most, unit, passed, said)
