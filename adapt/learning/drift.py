@@ -1,9 +1,14 @@
-"""Has the robot changed since the incumbent was let in, and is it again as an older version knew it?
+"""Has the robot changed since the incumbent was let in, and does an older version know it better?
 
-Both are asked of every new segment that is not sealed: none of them has trained a version that is asked,
-and none is spent for it. Each question is an e-detector (Shin, Ramdas and Rinaldo, arXiv 2203.03532): bets
-against "nothing has changed", begun anew with every segment and added up. However often one looks, while
-nothing has changed such a sum reaches N no sooner than after N segments on average.
+Both are asked of every new segment that is not sealed. None of them has trained a version that is asked, none
+is spent for it, and each use is written into the ledger.
+
+Of the version that drove before, one asks in the first place whether it was right to let it go: an e-process
+from the admission on, as in the gate, rolls the admission back; all admissions together share the probability
+of a rollback that is not deserved. The other questions have no beginning: conditions change when they like.
+They are e-detectors (Shin, Ramdas and Rinaldo, arXiv 2203.03532): bets against "nothing has changed", begun
+anew with every segment and added up. However often one looks, while nothing has changed such a sum reaches N
+no sooner than after N segments on average.
 """
 
 from __future__ import annotations
@@ -20,9 +25,10 @@ from pydantic import Field
 from adapt.errors import UserError
 from adapt.learning.buffer import SegmentBuffer
 from adapt.learning.event import Event
-from adapt.learning.gate import BETS, LOG_WEIGHTS, SMALLEST_ERROR, advantage
+from adapt.learning.gate import BETS, LOG_WEIGHTS, SMALLEST_ERROR, BettingTest, advantage, share_of
 from adapt.learning.ledger import Ledger
 from adapt.learning.plausibility import GROUP, Plausibility
+from adapt.learning.records import Watch
 from adapt.learning.segment import Segment
 from adapt.learning.splits import Split
 from adapt.learning.update import forecast_error
@@ -31,6 +37,7 @@ from adapt.model.world_model import WorldModel
 from adapt.registry.registry import Registry
 from adapt.registry.standing import driven
 from adapt.settings import Settings
+from adapt.stream.tick import FloatArray
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +64,8 @@ class DriftSettings(Settings):
     one early training."""
     segments_between_returns: float = Field(default=2000.0, gt=1)
     """While no older version is better so many pass before one comes back."""
+    false_rollbacks: float = Field(default=0.05, gt=0, lt=1)
+    """Probability of ever rolling back to a version that forecasts no better, over all admissions."""
 
 
 class Detector:
@@ -79,13 +88,20 @@ class Reign:
     model: WorldModel
     since_ns: int
     older: dict[str, WorldModel]
+    """That drove before, the last one first."""
     detectors: dict[str, Detector]
+    rollback_threshold: float
+    regretted: BettingTest = field(default_factory=BettingTest)
+    squares: FloatArray = field(default_factory=lambda: np.zeros(2))
+    segments: int = 0
     worse: Detector = field(default_factory=Detector)
     usual: list[float] = field(default_factory=list)
 
 
 class DriftWatch:
     """Looks at new segments on behalf of the version that drives, whichever that is.
+
+    What the ledger holds of that counts: a restart changes nothing.
 
     Attributes:
         changed: the ledger's entry at which the robot was last found changed; 0 for never.
@@ -116,40 +132,30 @@ class DriftWatch:
 
         Raises:
             UserError: the version that drives was damaged.
-            sqlite3.Error: a return could not be written down; it is tried again with the next segment.
+            sqlite3.Error: something could not be written down; it is tried again with the next segment.
         """
         current = self._registry.current()
         if current is None:
             return []
         if self._reign is None or self._reign.version != current:
             self._reign = self._begun(current)
+            for known in self._known(self._reign):
+                self._seen = max(self._seen, known.segment)
+                event = self._consider(self._reign, known)
+                if event is not None and event.kind != "robot_changed":
+                    return [event]  # a kill came between what was seen and what follows from it
         for segment in self._new(self._reign):
+            watch = self._watched(self._reign, segment)
             self._seen = segment.number
-            windows = self._buffer.windows([segment])
-            motion = _motion(self._reign.model, windows)
-            if motion < self._settings.still:
-                continue
-            error = forecast_error(self._reign.model, windows)
-            found = self._better_of_the_older(self._reign, windows, error)
-            if self._plausibility.reason_against(self._newest(segment)):
-                continue  # of a broken sensor neither question can be asked
-            if found is not None:
-                version, evidence = found
-                reason = f"forecasts the newest segments better than {current}, which came after it"
-                evidence = {"segment": segment.number, "incumbent": current, **evidence}
-                self._registry.admit(version, evidence, reason)
-                return [Event("brought_back", {"version": version, "reason": reason, **evidence}, "warning")]
-            if self._is_worse(self._reign, error / motion):
-                self.changed = segment.stored
-                detail = {"version": current, "segment": segment.number, "error": error}
-                return [Event("robot_changed", detail, "warning")]
+            if watch is not None and (event := self._consider(self._reign, watch)):
+                return [event]
         return []
 
     def _begun(self, version: str) -> Reign:
-        decisions = self._registry.decisions(version)
-        since_ns = next(each.stamp_ns for each in reversed(decisions) if each.kind != "rejected")
+        decisions = [each for each in self._registry.decisions() if each.kind != "rejected"]
+        since_ns = next(each.stamp_ns for each in reversed(decisions) if each.version == version)
         older: dict[str, WorldModel] = {}
-        for each in dict.fromkeys(reversed(driven(self._registry.decisions()))):
+        for each in dict.fromkeys(reversed(driven(decisions))):
             if each == version or len(older) == OLDER_VERSIONS:
                 continue
             try:
@@ -157,7 +163,18 @@ class DriftWatch:
             except UserError as error:
                 logger.warning("there is no way back to a version that drove before: %s", error)
         detectors = {each: Detector() for each in older}
-        return Reign(version, self._registry.load(version)[0], since_ns, older, detectors)
+        part = share_of(max(1, len(decisions) - 1))
+        threshold = 1.0 / (self._settings.false_rollbacks * part)
+        return Reign(version, self._registry.load(version)[0], since_ns, older, detectors, threshold)
+
+    def _known(self, reign: Reign) -> list[Watch]:
+        """What the ledger holds of a reign that goes on after a restart."""
+        segments = {each.number: each for each in self._ledger.records.segments}
+        return [
+            watch
+            for watch in self._ledger.records.watches
+            if watch.version == reign.version and segments[watch.segment].first_stamp_ns > reign.since_ns
+        ]
 
     def _new(self, reign: Reign) -> list[Segment]:
         """Segments not looked at yet that began after the version was let in, and are not sealed."""
@@ -169,6 +186,58 @@ class DriftWatch:
             and segment.first_stamp_ns > reign.since_ns
         ]
 
+    def _watched(self, reign: Reign, segment: Segment) -> Watch | None:
+        """The forecasts of all that are asked; None where the segment tells nothing."""
+        windows = self._buffer.windows([segment])
+        motion = _motion(reign.model, windows)
+        if motion < self._settings.still or self._plausibility.reason_against(self._newest(segment)):
+            return None  # at rest, or of a broken sensor, neither question can be asked
+        error = forecast_error(reign.model, windows)
+        older = {version: forecast_error(model, windows) for version, model in reign.older.items()}
+        return self._ledger.record_watch(reign.version, segment, error, motion, older)
+
+    def _consider(self, reign: Reign, watch: Watch) -> Event | None:
+        """Bet on one comparison, and do what follows from it."""
+        asked = {version: watch.older[version] for version in reign.older if version in watch.older}
+        found = self._better_of_the_older(reign, asked, watch.error)
+        before = next(iter(reign.older), None)
+        if before in asked and self._is_regretted(reign, asked[before], watch.error):
+            return self._roll_back(reign, watch.segment)
+        if found is not None:
+            version, evidence = found
+            reason = f"forecasts the newest segments better than {reign.version}, which came after it"
+            evidence = {"segment": watch.segment, "incumbent": reign.version, **evidence}
+            self._registry.admit(version, evidence, reason)
+            return Event("brought_back", {"version": version, "reason": reason, **evidence}, "warning")
+        if self._is_worse(reign, watch.error / watch.motion):
+            self.changed = watch.entry
+            detail = {"version": reign.version, "segment": watch.segment, "error": watch.error}
+            return Event("robot_changed", detail, "warning")
+        return None
+
+    def _is_regretted(self, reign: Reign, error_before: float, error: float) -> bool:
+        """Whether the version before forecasts better, of all that came since it was replaced."""
+        reign.regretted.observe(advantage(error_before, error, self._saturation))
+        reign.squares += np.square([error_before, error])
+        reign.segments += 1
+        better = bool(reign.squares[0] < reign.squares[1])
+        return better and reign.regretted.e_value >= reign.rollback_threshold
+
+    def _roll_back(self, reign: Reign, segment: int) -> Event:
+        reason = "has forecast worse than the version before it ever since it was let in"
+        errors = np.sqrt(reign.squares / reign.segments).tolist()
+        evidence = {
+            "segment": segment,
+            "segments": reign.segments,
+            "e_better": reign.regretted.e_value,
+            "threshold": reign.rollback_threshold,
+            "error": errors[0],
+            "incumbent_error": errors[1],
+        }
+        version = self._registry.rollback(reason, evidence)
+        detail = {"version": version, "from": reign.version, "reason": reason, **evidence}
+        return Event("rolled_back", detail, "warning")
+
     def _newest(self, last: Segment) -> list[Segment]:
         """The segments up to `last` that are looked at together for a broken sensor."""
         segments = self._ledger.records.segments
@@ -176,24 +245,16 @@ class DriftWatch:
         return known[-GROUP:]
 
     def _better_of_the_older(
-        self, reign: Reign, windows: Windows, error: float
+        self, reign: Reign, older: dict[str, float], error: float
     ) -> tuple[str, dict[str, Any]] | None:
         """The older version that is shown to know the robot better now, with the evidence."""
         threshold = self._settings.segments_between_returns * len(reign.older)
         best: tuple[str, dict[str, Any]] | None = None
-        for version, model in reign.older.items():
-            older_error = forecast_error(model, windows)
+        for version, older_error in older.items():
             e_value = reign.detectors[version].observe(advantage(older_error, error, self._saturation))
             if e_value >= threshold and (best is None or e_value > best[1]["e_better"]):
-                best = (
-                    version,
-                    {
-                        "e_better": e_value,
-                        "threshold": threshold,
-                        "error": older_error,
-                        "incumbent_error": error,
-                    },
-                )
+                evidence = {"e_better": e_value, "threshold": threshold}
+                best = version, {**evidence, "error": older_error, "incumbent_error": error}
         return best
 
     def _is_worse(self, reign: Reign, relative_error: float) -> bool:

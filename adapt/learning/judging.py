@@ -11,6 +11,7 @@ from adapt.learning.plausibility import Plausibility, groups
 from adapt.learning.records import Training
 from adapt.learning.segment import Segment
 from adapt.learning.splits import Split
+from adapt.learning.trial import LiveRobot, Trial
 from adapt.learning.update import forecast_error
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
@@ -47,9 +48,13 @@ def forgets_too_much(evidence: dict[str, Any]) -> bool:
 
 
 class Judging:
-    """Compares a candidate with the incumbent on gate segments that began after it was made.
+    """Compares a candidate with the incumbent on gate segments that began after it was made, and then, where
+    there is a robot that moves, by letting both drive.
 
     What the ledger already holds of these comparisons counts: a restart changes nothing.
+
+    Attributes:
+        trial: the turns of both; None before the candidate forecasts better, and where nothing moves.
     """
 
     def __init__(
@@ -62,10 +67,15 @@ class Judging:
         incumbent: WorldModel,
         forgetting: Forgetting | None,
         plausibility: Plausibility,
+        robot: LiveRobot | None = None,
     ):
+        self.trial: Trial | None = None
         self.training = training
         self.candidate = candidate
         self._incumbent = incumbent
+        self._settings = settings
+        self._robot = robot if settings.closed_loop else None
+        self._offline = robot is None
         self._ledger = ledger
         self._buffer = buffer
         self._plausibility = plausibility
@@ -78,6 +88,7 @@ class Judging:
             if judgement.version == training.version:
                 self._gate.observe(judgement.candidate_error, judgement.incumbent_error)
                 self._judged.add(judgement.segment)
+        self._begin_trial()
 
     @property
     def waiting(self) -> bool:
@@ -99,10 +110,29 @@ class Judging:
         self._ledger.record_judgement(version, parent, unjudged[0], *errors)
         self._judged.add(unjudged[0].number)
         self._gate.observe(*errors)
+        self._begin_trial()
         return unjudged[0]
+
+    @property
+    def winning(self) -> bool:
+        """Whether the evidence so far speaks for the candidate."""
+        return bool(self._gate.evidence()["e_better"] >= 1.0) if self.trial is None else self.trial.winning
 
     def decide(self) -> Decision:
         """Decide on what was seen so far."""
+        decision = self._decide_on_forecasts()
+        if decision.kind != "admit" or self.trial is None:
+            return decision
+        driving = self.trial.decide()
+        reason = f"{decision.reason} and {driving.reason}" if driving.kind == "admit" else driving.reason
+        return Decision(driving.kind, reason, decision.evidence)
+
+    def _begin_trial(self) -> None:
+        if self.trial is None and self._robot is not None and self._decide_on_forecasts().kind == "admit":
+            threshold = self._gate.threshold
+            self.trial = Trial(self._settings.trial, self._robot, self._ledger, self.training, threshold)
+
+    def _decide_on_forecasts(self) -> Decision:
         decision, evidence = self._gate.decide(), self.evidence()
         if decision.kind == "admit" and forgets_too_much(evidence):
             return Decision("reject", "forgets more of the simulation than it gains", evidence)
@@ -114,7 +144,13 @@ class Judging:
 
     def evidence(self) -> dict[str, Any]:
         """All numbers that the decision rests on."""
-        return {**self._gate.evidence(), **self._rehearsal}
+        closed_loop: object = "not begun"
+        if self.trial is not None:
+            closed_loop = self.trial.evidence()
+        elif self._robot is None:
+            closed_loop = "not possible offline" if self._offline else "switched off"
+        judged = {"segment_numbers": sorted(self._judged), "closed_loop": closed_loop}
+        return {**self._gate.evidence(), **self._rehearsal, **judged}
 
     def _problem_of_the_judged(self) -> str:
         """Why what the decision rests on cannot be of a whole robot; empty where it can."""
@@ -123,6 +159,9 @@ class Judging:
         return next(filter(None, map(self._plausibility.reason_against, groups(judged))), "")
 
     def _unjudged(self) -> list[Segment]:
+        """Gate segments that may be judged on; none once the forecasts have been decided on."""
+        if self.trial is not None:
+            return []
         return [
             segment
             for segment in self._ledger.segments(Split.GATE)

@@ -1,18 +1,15 @@
 """The learner: ticks in, admitted versions out. The same class serves live nodes and replay.
 
 Its cycle: collect segments of the adapt split; train a copy of the incumbent on all of them; freeze
-it as a candidate; judge it on gate segments that begin afterwards; admit or reject it; go on. All that
-must survive a kill is in the ledger and the registry, and the cycle goes on from there.
+it as a candidate; judge it on gate segments that begin afterwards, and on a live robot by turns at driving;
+admit or reject it; go on. All that must survive a kill is in the ledger and the registry, and the cycle goes
+on from there.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from adapt.learning.beginning import first_version
 from adapt.learning.buffer import SegmentBuffer
@@ -24,25 +21,17 @@ from adapt.learning.judging import Forgetting, Judging
 from adapt.learning.ledger import BudgetSpent, Clock, Ledger
 from adapt.learning.plausibility import Plausibility
 from adapt.learning.records import Training
+from adapt.learning.round import Round
 from adapt.learning.segment import Segment
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.splits import Split
-from adapt.learning.update import DynamicsUpdate
+from adapt.learning.trial import LiveRobot
 from adapt.model.checkpoint import content_hash
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 from adapt.registry.registry import Registry
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.tick import Tick
-
-
-@dataclass(slots=True)
-class Round:
-    """One training under way."""
-
-    update: DynamicsUpdate
-    segments: list[Segment]
-    windows: Windows
 
 
 class Learner:
@@ -58,6 +47,7 @@ class Learner:
         rehearsal: Windows | None,
         seed: int,
         clock: Clock,
+        live: bool = False,
     ):
         """Begin, or go on where the registry and the ledger end.
 
@@ -70,6 +60,7 @@ class Learner:
             rehearsal: windows from simulation; None trains without and cannot bound forgetting.
             seed: of the training batches.
             clock: ns of the robot's clock.
+            live: there is a robot that follows `turn`, and `hear` is told what happens to it.
 
         Raises:
             UserError: the registry began with another pretrained model, or a version in it was damaged.
@@ -89,10 +80,9 @@ class Learner:
         )
         self._plausibility = Plausibility(settings.plausibility, specification, ledger, rehearsal)
         self._told_refused: set[int] = set()
-        saturation = settings.gate.saturation
-        self._drift = DriftWatch(
-            settings.drift, saturation, registry, self.buffer, ledger, self._plausibility
-        )
+        watched = registry, self.buffer, ledger, self._plausibility
+        self._drift = DriftWatch(settings.drift, settings.gate.saturation, *watched)
+        self._robot = LiveRobot(specification) if live else None
         self._seed = seed
         self._events: list[Event] = []
         self._round: Round | None = None
@@ -109,16 +99,39 @@ class Learner:
             sqlite3.Error: the disk is full or fails; the segment's ticks are lost, all else is whole.
         """
         stored = len(self.ledger.records.segments)
+        sealed = self.ledger.records.sealing
         try:
             self.buffer.offer(tick)
         except BudgetSpent:
             self.buffer.refused["budget spent"] += 1
+        if self._judging is not None and self._judging.trial is not None:
+            sealed = sealed or self.ledger.records.sealing
+            self._events += self._judging.trial.feed(tick, sealed)
         for segment in self.ledger.records.segments[stored:]:
             detail = {"segment": segment.number, "split": segment.split.value, "ticks": segment.ticks}
             self._tell("segment_stored", detail)
             if self.ledger.spent(segment.split) and segment.split not in self._told_spent:
                 self._told_spent.add(segment.split)
                 self._tell("budget_spent", {"split": segment.split.value}, "warning")
+
+    def hear(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Take what another node tells of a live robot: `safety_state` with its `state`, or an event.
+
+        Raises:
+            sqlite3.Error: the disk is full or fails.
+        """
+        if self._robot is not None and kind == "safety_state":
+            self._robot.running = detail["state"] == "running"
+        elif self._judging is not None and self._judging.trial is not None:
+            self._judging.trial.hear(kind, detail)
+
+    @property
+    def turn(self) -> str:
+        """The candidate that should drive for now; empty where the incumbent should."""
+        trial = None if self._judging is None else self._judging.trial
+        if trial is None or trial.drives == self.incumbent or trial.decide().kind != "undecided":
+            return ""
+        return trial.drives
 
     @property
     def idle(self) -> bool:
@@ -161,7 +174,7 @@ class Learner:
             "segments": len(records.segments),
             "refused": dict(self.buffer.refused),
             "implausible": sorted(set(self._plausibility.refused.values())),
-            "training_step": None if self._round is None else self._round.update.taken,
+            "training_step": None if self._round is None else self._round.taken,
             "loss": self._last_loss,
             "candidates": len(records.trainings),
             "candidate": None if judging is None else judging.training.version,
@@ -186,7 +199,7 @@ class Learner:
         fresh = self._adapt_ticks(since=made)
         doubled = fresh >= self._adapt_ticks(0) - fresh
         enough = fresh >= self._enough_ticks(made) and (doubled or self._drift.changed > made)
-        return enough and judging.evidence()["e_better"] < 1.0
+        return enough and not judging.winning
 
     def _adapt_ticks(self, since: int) -> int:
         """Usable ticks of the adapt split that were stored after an entry of the ledger."""
@@ -197,34 +210,26 @@ class Learner:
 
     def _begin_round(self) -> None:
         segments = self._usable()
-        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + len(self.ledger.records.trainings))
-        update = DynamicsUpdate(
-            self.settings.update, copy.deepcopy(self._incumbent_model), self._rehearsal, generator
+        self._round = Round(
+            self.settings.update,
+            self._incumbent_model,
+            segments,
+            self.buffer.windows(segments),
+            self._rehearsal,
+            self._seed * 1_000_003 + len(self.ledger.records.trainings),
         )
-        self._round = Round(update, segments, self.buffer.windows(segments))
 
     def _train(self, current: Round) -> None:
-        for _ in range(self.settings.steps_at_once):
-            if current.update.done:
-                self._freeze(current)
-                return
-            loss = current.update.step(current.windows)
-            self._last_loss = self._last_loss if loss is None else loss
+        model = current.step(self.settings.steps_at_once)
+        self._last_loss = current.last_loss
+        if model is not None:
+            self._round = None
+            self._freeze(model, current)
 
-    def _freeze(self, current: Round) -> None:
+    def _freeze(self, model: WorldModel, made_by: Round) -> None:
         """Make the result a version, known to the ledger before anybody can load it."""
-        self._round = None
-        model = current.update.finish()
-        version = content_hash(model.state_dict())
-        training = self.ledger.record_training(version, self.incumbent, current.segments)
-        lineage = {
-            "segments": [segment.number for segment in current.segments],
-            "windows": len(current.windows),
-            "settings": self.settings.update.model_dump(),
-            "seed": self._seed,
-            "last_loss": self._last_loss,
-            "steps_skipped": current.update.skipped,
-        }
+        version, lineage = content_hash(model.state_dict()), made_by.lineage()
+        training = self.ledger.record_training(version, self.incumbent, made_by.segments)
         self.registry.add(model, self.incumbent, lineage)
         self._judging = self._judging_of(training, model)
         self._tell("candidate_made", {"version": version, "parent": self.incumbent, **lineage})
@@ -262,10 +267,8 @@ class Learner:
         self._tell("incumbent_changed", {"version": current, "from": self.incumbent}, "warning")
         self.incumbent = current
         self._round = None
-        if self._judging is not None:
-            self._reject(
-                self._judging, Decision("reject", "the incumbent was changed", self._judging.evidence())
-            )
+        if (judging := self._judging) is not None:
+            self._reject(judging, Decision("reject", "the incumbent was changed", judging.evidence()))
 
     def _judging_of(self, training: Training, model: WorldModel) -> Judging:
         return Judging(
@@ -277,6 +280,7 @@ class Learner:
             self._incumbent_model,
             self._forgetting,
             self._plausibility,
+            self._robot,
         )
 
     def _unfinished_judging(self) -> Judging | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from adapt.errors import UserError
 from adapt.learning.journal import Entry, Journal
-from adapt.learning.records import Assignment, Judgement, Records, Training
+from adapt.learning.records import Assignment, Judgement, Records, Training, Turn, Watch
 from adapt.learning.segment import Segment, SegmentTicks, content_of, decode_ticks, encode_ticks
 from adapt.learning.splits import Split
 from adapt.robot.specification import RobotSpecification
@@ -154,6 +154,27 @@ class Ledger:
         self._write("judged", body)
         return self.records.judgements[-1]
 
+    def record_turn(self, first: Tick, last: Tick, **facts: Any) -> Turn:
+        """Write down which version drove on trial from one tick to another, and what came of it; `facts` are
+        the fields of `Turn` that do not follow from the ticks.
+        """
+        self._write("drove", {**_span([first, last]), **facts})
+        return self.records.turns[-1]
+
+    def record_watch(
+        self, version: str, segment: Segment, error: float, motion: float, older: dict[str, float]
+    ) -> Watch:
+        """Write down one comparison of the version that drives with `older` ones (errors by version).
+
+        Raises:
+            ValueError: the segment is sealed.
+        """
+        if segment.split is Split.AUDIT:
+            raise ValueError(f"segment {segment.number} ({segment.split.value}) is not for judging")
+        facts = {"version": version, "error": error, "motion": motion, "older": older}
+        self._write("watched", {"segment": segment.number, **facts})
+        return self.records.watches[-1]
+
     def segments(self, split: Split) -> list[Segment]:
         """All segments of a split, in order."""
         return [segment for segment in self.records.segments if segment.split is split]
@@ -206,11 +227,13 @@ class Ledger:
 
 
 def _stored(assignment: Assignment, ticks: Sequence[Tick], content: str) -> dict[str, Any]:
+    return {"segment": assignment.number, **_span(ticks), "content": content}
+
+
+def _span(ticks: Sequence[Tick]) -> dict[str, int]:
     return {
-        "segment": assignment.number,
         "first_index": ticks[0].index,
         "last_index": ticks[-1].index,
         "first_stamp_ns": ticks[0].stamp_ns,
         "last_stamp_ns": ticks[-1].stamp_ns,
-        "content": content,
     }

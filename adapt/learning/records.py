@@ -44,6 +44,56 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A version drove on trial, in one of the two turns of a pair.
+
+    Attributes:
+        candidate, incumbent: who take turns.
+        version: which of them drove.
+        pair: counts from 0; one that was begun anew has another number.
+        first_index, last_index: of the ticks.
+        first_stamp_ns, last_stamp_ns: of the ticks.
+        ticks: that were measured; the others were settling, at rest or sealed.
+        cost: RMS of the task's error; None where the turn was cut short.
+        limited: how often the safety node told of a limit.
+        ended: why it was cut short, to the candidate's cost; empty where it was not.
+    """
+
+    candidate: str
+    incumbent: str
+    version: str
+    pair: int
+    first_index: int
+    last_index: int
+    first_stamp_ns: int
+    last_stamp_ns: int
+    ticks: int
+    cost: float | None
+    limited: int
+    ended: str
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A version that drives was compared with some that drove before it, on one segment.
+
+    Attributes:
+        version: which drives.
+        error: its forecast error, relative to the scaling.
+        motion: how far the robot moved, in the same unit.
+        older: the errors of the versions that drove before, by name.
+    """
+
+    version: str
+    segment: int
+    error: float
+    motion: float
+    older: dict[str, float]
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """The sealed audit split was read."""
 
@@ -67,6 +117,8 @@ class Records:
         self.segments: list[Segment] = []
         self.trainings: list[Training] = []
         self.judgements: list[Judgement] = []
+        self.turns: list[Turn] = []
+        self.watches: list[Watch] = []
         self.openings: list[Opening] = []
 
     def apply(self, entry: Entry) -> None:
@@ -109,6 +161,10 @@ class Records:
                     entry.number,
                 )
             )
+        elif entry.kind == "drove":
+            self.turns.append(Turn(**_facts(body), entry=entry.number))
+        elif entry.kind == "watched":
+            self.watches.append(Watch(**_facts(body), entry=entry.number))
         elif entry.kind == "audit_opened":
             self.openings.append(Opening(body["why"], tuple(body["segments"]), entry.number))
         else:
@@ -118,6 +174,11 @@ class Records:
     def pending(self) -> Assignment | None:
         """The segment that has its split and not yet its ticks."""
         return self.assignments[-1] if len(self.assignments) > len(self.segments) else None
+
+    @property
+    def sealing(self) -> bool:
+        """Whether what comes now is being stored in the audit split."""
+        return self.pending is not None and self.pending.split is Split.AUDIT
 
     def used(self, split: Split) -> int:
         """Ticks spent on a split."""
@@ -149,3 +210,7 @@ class Records:
             segments.update(training.segments)
             version = training.parent
         return segments
+
+
+def _facts(body: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key != "stamp_ns"}

@@ -11,9 +11,10 @@ import numpy as np
 from adapt.errors import UserError
 from adapt.learning.duplicates import near_duplicates
 from adapt.learning.journal import Entry, Journal
-from adapt.learning.records import Records
+from adapt.learning.records import Records, Turn
 from adapt.learning.segment import Segment, SegmentTicks, content_of, decode_ticks
 from adapt.learning.splits import Split
+from adapt.learning.trial import turn_order
 from adapt.stream.tick import FloatArray
 
 
@@ -23,7 +24,8 @@ def verify_ledger(path: Path) -> list[str]:
     It holds when the chain of hashes is whole, every split is the one that the plan draws, no split
     is overspent, no tick or guard gap lies in two splits, every stored segment still has the ticks
     that were stored, versions were trained on adapt segments only, and judged only on gate segments
-    that began after they were made and that neither they nor an ancestor were trained on.
+    that began after they were made and that neither they nor an ancestor were trained on. No version is
+    watched or measured at driving on what is sealed, is older than itself, or has trained it or an ancestor.
 
     Raises:
         UserError: `path` is no ledger.
@@ -37,6 +39,8 @@ def verify_ledger(path: Path) -> list[str]:
             return problems
         problems += _split_problems(records)
         problems += _use_problems(records)
+        problems += _watch_problems(records)
+        problems += _turn_problems(records)
         problems += _content_problems(records, journal)
         return problems
     finally:
@@ -126,6 +130,50 @@ def _use_problems(records: Records) -> Iterator[str]:
         if (version, judgement.segment) in judged:
             yield f"{where} twice"
         judged.add((version, judgement.segment))
+
+
+def _watch_problems(records: Records) -> Iterator[str]:
+    segments = {segment.number: segment for segment in records.segments}
+    made = {training.version: training.entry for training in records.trainings}
+    watched: set[tuple[str, int]] = set()
+    for watch in records.watches:
+        segment = segments.get(watch.segment)
+        for version in (watch.version, *watch.older):
+            where = f"version {version} was watched on segment {watch.segment}"
+            if segment is None or segment.split is Split.AUDIT:
+                yield f"{where}, which is sealed or not there"
+            elif watch.segment in records.trained_on(version):
+                yield f"{where}, which it or an ancestor was trained on"
+            elif segment.assigned < made.get(version, 0):
+                yield f"{where}, which began before the version was made"
+        if (watch.version, watch.segment) in watched:
+            yield f"version {watch.version} was watched on segment {watch.segment} twice"
+        watched.add((watch.version, watch.segment))
+
+
+def _turn_problems(records: Records) -> Iterator[str]:
+    last_ns = {segment.number: segment.last_stamp_ns for segment in records.segments}
+    made = {training.version: training.entry for training in records.trainings}
+    for turn in records.turns:
+        learned_ns = [last_ns[each] for each in records.trained_on(turn.version) if each in last_ns]
+        if turn.entry < made.get(turn.candidate, turn.entry + 1):
+            yield f"{_said(turn)}, before candidate {turn.candidate} was made"
+        if turn.first_stamp_ns <= max(learned_ns, default=turn.first_stamp_ns - 1):
+            yield f"{_said(turn)}, which it or an ancestor may have been trained on"
+    whole = [turn for turn in records.turns if not turn.ended]
+    for before, after in pairwise(whole):
+        if after.first_stamp_ns <= before.last_stamp_ns:
+            yield f"{_said(after)}, some of which belong to the turn before"
+    drove: dict[tuple[str, str, int], list[str]] = {}
+    for turn in whole:
+        pair = turn.candidate, turn.incumbent, turn.pair
+        drove.setdefault(pair, []).append(turn.version)
+        if tuple(drove[pair]) != turn_order(*pair)[: len(drove[pair])]:
+            yield f"{_said(turn)}, in another order than was drawn"
+
+
+def _said(turn: Turn) -> str:
+    return f"version {turn.version} drove ticks {turn.first_index} to {turn.last_index} on trial"
 
 
 def _content_problems(records: Records, journal: Journal) -> Iterator[str]:

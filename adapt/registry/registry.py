@@ -150,8 +150,10 @@ class Registry:
         self.path(version)
         self._log.decide("rejected", version, reason, evidence)
 
-    def rollback(self, reason: str) -> str:
+    def rollback(self, reason: str, evidence: Mapping[str, Any] | None = None) -> str:
         """Return to the version that drove before the current one, and give its name.
+
+        The decision says `from` which version, besides the evidence.
 
         Raises:
             UserError: there is none, or its files were damaged; nothing changes.
@@ -163,7 +165,8 @@ class Registry:
                 raise UserError(f"{self.folder}: there is no earlier version to roll back to")
             load_weights(self.path(drove[-2]))
             # Another process may have decided meanwhile: then look again.
-            if self._log.decide("rolled_back", drove[-2], reason, {"from": drove[-1]}, after=len(decisions)):
+            said = {"from": drove[-1], **(evidence or {})}
+            if self._log.decide("rolled_back", drove[-2], reason, said, after=len(decisions)):
                 return drove[-2]
 
     def decisions(self, version: str | None = None) -> list[RegistryDecision]:

@@ -7,6 +7,7 @@ from adapt.errors import UserError
 from adapt.learning.journal import Journal
 from adapt.learning.ledger import BudgetSpent, Ledger
 from adapt.learning.splits import Split
+from adapt.learning.trial import turn_order
 from adapt.learning.verification import verify_ledger
 
 ARM = two_joint_arm()
@@ -116,6 +117,47 @@ def test_verification_finds_training_on_what_an_ancestor_was_judged_on(tmp_path)
     ledger._write("trained", {"version": "d", "parent": "c", "segments": []})
     ledger.record_judgement("d", "b", gate, 1.0, 2.0)
     assert any("it or an ancestor was trained on" in problem for problem in verify_ledger(ledger.path))
+
+
+TURN = {"candidate": "b", "incumbent": "a", "pair": 0, "ticks": 10, "cost": 1.0, "limited": 0, "ended": ""}
+
+
+@pytest.mark.parametrize("wrong", ["", "older", "order", "overlap"])
+def test_verification_finds_turns_that_prove_nothing(tmp_path, wrong):
+    ledger = ledger_at(tmp_path / "ledger.sqlite")
+    fill(ledger, 10)
+    ledger.record_training("b", "a", ledger.segments(Split.ADAPT))
+    start_ns = START_NS + (0 if wrong == "older" else 10**12)
+    ticks = list(still_ticks(60, 0, start_ns))
+    order = turn_order("b", "a", 0)
+    order = order[::-1] if wrong == "order" else order
+    ledger.record_turn(ticks[0], ticks[29], version=order[0], **TURN)
+    ledger.record_turn(ticks[20 if wrong == "overlap" else 30], ticks[59], version=order[1], **TURN)
+    said = {
+        "older": "was trained on",
+        "order": "another order",
+        "overlap": "belong to the turn before",
+    }
+    problems = verify_ledger(ledger.path)
+    assert bool(problems) == bool(wrong)
+    assert all(said[wrong] in problem or "trained on" in problem for problem in problems)
+
+
+def test_verification_finds_a_version_watched_on_what_trained_it_or_on_what_is_sealed(tmp_path):
+    ledger = ledger_at(tmp_path / "ledger.sqlite")
+    fill(ledger, 20)
+    learned, sealed = first_of(ledger, Split.ADAPT), first_of(ledger, Split.AUDIT)
+    ledger.record_watch("a", learned, 1.0, 1.0, {})
+    ledger.record_training("b", "a", [learned])
+    assert verify_ledger(ledger.path) == []
+    with pytest.raises(ValueError, match="not for judging"):
+        ledger.record_watch("a", sealed, 1.0, 1.0, {})
+    ledger.record_watch("c", learned, 1.0, 1.0, {"b": 1.0})
+    watch = {"version": "c", "segment": sealed.number, "error": 1.0, "motion": 1.0, "older": {}}
+    ledger._write("watched", watch)
+    one, other = verify_ledger(ledger.path)
+    assert "version b was watched" in one and "it or an ancestor was trained on" in one
+    assert "version c was watched" in other and "sealed" in other
 
 
 def test_verification_finds_altered_ticks(tmp_path):

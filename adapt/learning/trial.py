@@ -1,0 +1,207 @@
+"""A candidate that forecasts better takes turns with the incumbent at driving the robot.
+
+A lower forecast error is necessary and not sufficient: dynamics that forecast much better have been seen to
+drive no better. Two turns make a pair. Which of the two versions begins is drawn by lot for each pair, so
+that conditions that drift favour neither. Each turn lasts until enough motion was measured, and gives one
+cost: the RMS of the task's error, as the robot file scales it. The pairs decide; see `DrivingGate`.
+
+A candidate loses at once where the safety node falls back, or the planner's predictions prove wrong, while
+it drives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from adapt.learning.event import Event
+from adapt.learning.gate import Decision, DrivingGate, TrialSettings
+from adapt.learning.ledger import Ledger
+from adapt.learning.records import Training, Turn
+from adapt.model.reward import TaskReward
+from adapt.robot.specification import RobotSpecification
+from adapt.stream.tick import FloatArray, Tick
+
+NO_FAULT_OF_A_VERSION = ("sensor_missing", "sensor_late", "clock_jump", "shutdown")
+"""Why the safety node may fall back or stop whoever drives."""
+
+
+@dataclass(slots=True)
+class LiveRobot:
+    """A robot that somebody drives, and who drives can be told.
+
+    Attributes:
+        specification: the robot.
+        running: whether the safety node lets proposals through.
+    """
+
+    specification: RobotSpecification
+    running: bool = False
+
+
+def turn_order(candidate: str, incumbent: str, pair: int) -> tuple[str, str]:
+    """Who drives first in a pair and who second. The lot follows from the candidate's name, which is a hash
+    of its weights, so that nobody can choose it and a restart draws the same.
+    """
+    first = np.random.default_rng([pair, *candidate.encode()]).random() < 0.5
+    return (candidate, incumbent) if first else (incumbent, candidate)
+
+
+class Trial:
+    """The turns of one candidate and one incumbent.
+
+    What the ledger holds of them counts. A pair that was not finished when a learner ended begins anew.
+    """
+
+    def __init__(
+        self, settings: TrialSettings, robot: LiveRobot, ledger: Ledger, training: Training, threshold: float
+    ):
+        """`training` made the candidate from the incumbent; `threshold` is the evidence that decides."""
+        specification = robot.specification
+        self.candidate, self.incumbent = training.version, training.parent
+        self._robot = robot
+        self._ledger = ledger
+        self._task = TaskReward(specification, torch.device("cpu"))
+        self._episode_ticks = max(1, round(settings.episode_s * specification.rate_hz))
+        self._settle_ticks = round(settings.settle_s * specification.rate_hz)
+        self._still = settings.still
+        self._gate = DrivingGate(settings, threshold)
+        self._lost = ""
+        self._pair: list[Turn] = []
+        both = self.candidate, self.incumbent
+        past = [turn for turn in ledger.records.turns if (turn.candidate, turn.incumbent) == both]
+        for turn in past:
+            self._count(turn)
+        self._pair.clear()
+        self._number = past[-1].pair + 1 if past else 0
+        self._first: Tick | None = None
+        self._last: Tick | None = None
+        self._errors: list[float] = []
+        self._limited = 0
+        self._unsettled = self._settle_ticks
+
+    @property
+    def drives(self) -> str:
+        """The version whose turn it is."""
+        return turn_order(self.candidate, self.incumbent, self._number)[len(self._pair)]
+
+    @property
+    def winning(self) -> bool:
+        """Whether there are pairs, and their evidence speaks for the candidate."""
+        return bool(self._gate.evidence()["e_not_worse"] > 1.0)
+
+    def decide(self) -> Decision:
+        """Decide on the turns so far."""
+        if self._lost:
+            return Decision("reject", self._lost, self._gate.evidence())
+        return self._gate.decide()
+
+    def evidence(self) -> dict[str, Any]:
+        """What was seen so far, as numbers for the records."""
+        return self._gate.evidence()
+
+    def feed(self, tick: Tick, sealed: bool) -> list[Event]:
+        """Take the next tick; `sealed` ones are not looked at. Gives what a finished turn has to tell.
+
+        Raises:
+            sqlite3.Error: a finished turn could not be written down; it begins anew.
+        """
+        before, self._last = self._last, tick
+        if not (self._robot.running and tick.version == self.drives and _measured(tick)):
+            self._unsettled = self._settle_ticks
+            return []
+        self._first = self._first or tick
+        if before is None or tick.index != before.index + 1:
+            self._unsettled = self._settle_ticks
+        elif self._unsettled > 0:
+            self._unsettled -= 1
+        elif not sealed and self._moves(before, tick):
+            error = self._error(tick.observation, tick.command)
+            self._errors.append(float(error.square().mean()))
+        return self._end_turn(self._first, tick) if len(self._errors) == self._episode_ticks else []
+
+    def hear(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Take an event of another node.
+
+        Raises:
+            sqlite3.Error: that the candidate has lost could not be written down; it has all the same.
+        """
+        last = self._last
+        driven = last is not None and last.version == self.candidate
+        if kind.startswith("limited_"):
+            self._limited += 1 + int(detail.get("held_back", 0))
+        elif kind == "prediction_error" and detail.get("version") == self.candidate:
+            self._lose("its predictions were wrong while it drove")
+        elif kind in ("safety_fallback", "safety_stopped") and driven:
+            reason = str(detail.get("reason", ""))
+            if reason not in NO_FAULT_OF_A_VERSION:
+                self._lose(f"the safety node took over while it drove ({reason.replace('_', ' ')})")
+
+    def _begin_turn(self) -> None:
+        self._first = None
+        self._errors = []
+        self._limited = 0
+        self._unsettled = self._settle_ticks
+
+    def _end_turn(self, first: Tick, last: Tick) -> list[Event]:
+        try:
+            self._count(self._written(first, last, self.drives, float(np.sqrt(np.mean(self._errors))), ""))
+        finally:
+            self._begin_turn()
+        if self._pair:
+            return []
+        self._number += 1
+        return [Event("trial_pair", {"version": self.candidate, **self._gate.evidence()})]
+
+    def _lose(self, reason: str) -> None:
+        if not self._lost:
+            self._lost = reason
+            if self._last is not None:
+                self._written(self._first or self._last, self._last, self.candidate, None, reason)
+
+    def _written(self, first: Tick, last: Tick, version: str, cost: float | None, ended: str) -> Turn:
+        return self._ledger.record_turn(
+            first,
+            last,
+            candidate=self.candidate,
+            incumbent=self.incumbent,
+            version=version,
+            pair=self._number,
+            ticks=len(self._errors),
+            cost=cost,
+            limited=self._limited,
+            ended=ended,
+        )
+
+    def _count(self, turn: Turn) -> None:
+        if turn.cost is None:
+            self._lost = turn.ended
+            return
+        if self._pair and self._pair[0].pair != turn.pair:
+            self._pair.clear()
+        self._pair.append(turn)
+        if len(self._pair) == 2:
+            of = {each.version: each for each in self._pair}
+            candidate, incumbent = of[self.candidate], of[self.incumbent]
+            assert candidate.cost is not None and incumbent.cost is not None
+            limited_more = (candidate.limited > 0) - (incumbent.limited > 0)
+            self._gate.observe(candidate.cost, incumbent.cost, limited_more)
+            self._pair.clear()
+
+    def _moves(self, before: Tick, tick: Tick) -> bool:
+        """Whether anything is asked or done: at rest all versions do equally well."""
+        now = self._error(tick.observation, tick.command)
+        seen = now - self._error(before.observation, tick.command)
+        wanted = now - self._error(tick.observation, before.command)
+        return float(torch.stack([seen, wanted]).abs().max()) > self._still
+
+    def _error(self, observation: FloatArray, command: FloatArray) -> torch.Tensor:
+        return self._task.error(torch.from_numpy(observation), torch.from_numpy(command))
+
+
+def _measured(tick: Tick) -> bool:
+    return tick.complete and bool(np.isfinite(tick.command).all())
