@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 from builtin_interfaces.msg import Duration
@@ -10,6 +11,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.encode import write_field, write_stamp
+from adapt.stream.forecast_message import Forecast, forecast_data, forecast_layout
 from adapt.stream.reference import is_path
 from adapt.stream.tick import FloatArray, Tick
 from adapt.stream.tick_message import tick_data, tick_layout
@@ -55,8 +57,17 @@ def proposal_message(
 
 def tick_message(tick: Tick) -> Float64MultiArray:
     """A tick, labelled; `adapt.stream.tick_message.decode_tick` reads it back."""
-    dimensions = [MultiArrayDimension(label=label, size=size) for label, size in tick_layout(tick)]
-    return Float64MultiArray(layout=MultiArrayLayout(dim=dimensions), data=tick_data(tick))
+    return _labelled(tick_layout(tick), tick_data(tick))
+
+
+def forecast_message(forecast: Forecast) -> Float64MultiArray:
+    """A forecast; `adapt.stream.forecast_message.decode_forecast` reads it back."""
+    return _labelled(forecast_layout(forecast), forecast_data(forecast))
+
+
+def _labelled(layout: list[tuple[str, int]], data: array[float]) -> Float64MultiArray:
+    dimensions = [MultiArrayDimension(label=label, size=size) for label, size in layout]
+    return Float64MultiArray(layout=MultiArrayLayout(dim=dimensions), data=data)
 
 
 def _after(specification: RobotSpecification, ticks: int) -> Duration:

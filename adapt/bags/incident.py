@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from adapt.bags.belief import Belief
 from adapt.bags.topic import RawMessage, TopicDescription
 from adapt.bags.trigger import Capture, Severity, Trigger
 from adapt.bags.writer import BagWriter
@@ -70,13 +71,15 @@ class IncidentCard(Settings):
     """Messages in the bag by topic."""
     dropped: dict[str, int] = {}
     """Messages by topic that the recorder had to drop for lack of memory since it began."""
+    believed: Belief | None = None
+    """What the planner had foretold, against what was seen; None where it foretold nothing."""
     criterion: Criterion | None = None
     """What later versions must pass; None where nobody has blessed the incident."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident on disk: `<store>/incidents/<id>/` with `card.json` and the bag folder `bag`."""
+    """An incident on disk: a folder `<store>/incidents/<id>/` with `card.json`, `picture.svg` and `bag/`."""
 
     card: IncidentCard
     folder: Path
@@ -115,9 +118,13 @@ def make_card(
 
 
 def write_incident(
-    store: Path, card: IncidentCard, topics: Iterable[TopicDescription], messages: Iterable[RawMessage]
+    store: Path,
+    card: IncidentCard,
+    topics: Iterable[TopicDescription],
+    messages: Iterable[RawMessage],
+    picture: str | None = None,
 ) -> Incident:
-    """Write bag and card; the card comes last, so that an incident with a card is whole.
+    """Write bag, picture (SVG) and card; the card comes last, so that an incident with a card is whole.
 
     Where the id is taken, by an incident of the same millisecond, a number is added to it.
     """
@@ -127,6 +134,8 @@ def write_incident(
             writer.add_described_topic(topic)
         for message in messages:
             writer.write(*message)
+    if picture is not None:
+        write_text(folder / "picture.svg", picture)
     card = card.model_copy(update={"id": folder.name, "messages": dict(writer.message_counts)})
     write_text(folder / "card.json", card.model_dump_json(indent=2))
     return Incident(card, folder)

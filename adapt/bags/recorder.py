@@ -13,14 +13,25 @@ from typing import Annotated, Any
 from pydantic import Field
 from rosbags.serde import SerdeError
 
-from adapt.bags.incident import Incident, free_folder, make_card, moment_name, write_incident
+from adapt.bags.belief import believed, read_account
+from adapt.bags.incident import (
+    Incident,
+    IncidentCard,
+    free_folder,
+    make_card,
+    moment_name,
+    write_incident,
+)
+from adapt.bags.picture import incident_picture
 from adapt.bags.ring import Ring
 from adapt.bags.topic import QualityOfService, RawMessage, describe_topic, standard_types
 from adapt.bags.trigger import SEVERITIES, Capture, CaptureSettings, CaptureWindow, Severity
 from adapt.bags.writer import BagWriter
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
+from adapt.stream.forecast_message import FORECAST_TOPIC, FORECAST_TYPE
 from adapt.stream.reference import is_path
+from adapt.stream.tick_message import TICK_TOPIC, TICK_TYPE
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +43,8 @@ RELIABLE = QualityOfService(depth=1000)
 LATCHED = QualityOfService(depth=1, transient_local=True)
 OUR_TOPICS = {
     "/adapt/proposal": ("trajectory_msgs/msg/JointTrajectory", RELIABLE),
-    "/adapt/tick": ("std_msgs/msg/Float64MultiArray", RELIABLE),
+    TICK_TOPIC: (TICK_TYPE, RELIABLE),
+    FORECAST_TOPIC: (FORECAST_TYPE, RELIABLE),
     EVENT_TOPIC: (STRING, RELIABLE),
     VERSION_TOPIC: (STRING, LATCHED),
     "/diagnostics": ("diagnostic_msgs/msg/DiagnosticArray", RELIABLE),
@@ -162,9 +174,15 @@ class Recorder:
         messages = self._ring.between(capture.start_ns, capture.end_ns)
         versions = [_text(message.data) for message in messages if message.topic == VERSION_TOPIC]
         card = make_card(capture, self._specification, versions, self._budget, self._ring.dropped)
-        self._writing.append(
-            self._disk.submit(write_incident, self._store, card, self._descriptions, messages)
-        )
+        self._writing.append(self._disk.submit(self._keep, card, messages))
+
+    def _keep(self, card: IncidentCard, messages: list[RawMessage]) -> Incident:
+        account = read_account(self._specification, messages)
+        belief = believed(self._specification, account, card.stamp_ns)
+        entries = [] if belief is None else [entry.name for entry in belief.entries]
+        picture = incident_picture(self._specification, account, card.stamp_ns, card.id, entries)
+        card = card.model_copy(update={"believed": belief})
+        return write_incident(self._store, card, self._descriptions, messages, picture)
 
     def _append(self, batch: list[RawMessage]) -> None:
         if self._continuous is None:
