@@ -29,6 +29,9 @@ from adapt.sim.reference import ReferencePath
 from adapt.sim.stand_in import StandIn, make_stand_in
 from adapt.stream.tick import FloatArray
 
+START_NS = 1_000_000_000
+"""The robot's clock when an episode begins."""
+
 Controller = Literal["policy", "planner", "expert", "direct"]
 
 
@@ -57,6 +60,7 @@ class Trial:
         checkpoint: world model of policy and planner; None for the shipped one.
         expert: weights of an expert policy.
         settings: of the planner.
+        settled: begin when all events of the scenario are over.
     """
 
     specification: RobotSpecification
@@ -67,6 +71,7 @@ class Trial:
     checkpoint: Path | None = None
     expert: Path | None = None
     settings: PlannerSettings = field(default_factory=PlannerSettings)
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ def run_episode(trial: Trial, seed: int) -> Episode:
     torch.set_num_threads(1)
     specification = trial.specification
     waiting = specification.history_ticks
-    stand_in = make_stand_in(specification, trial.scenario, seed, start_ns=1_000_000_000)
+    stand_in = make_stand_in(specification, trial.scenario, seed, START_NS, settled=trial.settled)
     path, reference = make_reference(trial, stand_in, seed)
     driver = make_driver(trial, stand_in, path, seed)
     total = waiting + round(trial.seconds * specification.rate_hz)

@@ -55,6 +55,24 @@ def paired_difference(first: Sequence[float], second: Sequence[float], confidenc
     return mean_interval([one - other for one, other in zip(first, second, strict=True)], confidence)
 
 
+def mean_ratio(
+    numerators: Sequence[float], denominators: Sequence[float], confidence: float = 0.95
+) -> Estimate:
+    """Ratio of two means, where trial i of both had the same conditions.
+
+    The interval is that of the linearised ratio (delta method), by Student's t.
+
+    Raises:
+        ValueError: the lengths differ, the denominators' mean is zero; and as `mean_interval`.
+    """
+    over, under = mean_interval(numerators, confidence).mean, mean_interval(denominators, confidence).mean
+    if under == 0.0:
+        raise ValueError("the mean of the denominators is zero")
+    ratio = over / under
+    pairs = zip(numerators, denominators, strict=True)
+    return mean_interval([ratio + (one - ratio * other) / under for one, other in pairs], confidence)
+
+
 def proportion_interval(successes: int, trials: int, confidence: float = 0.95) -> Estimate:
     """Share of successes with Wilson's score interval.
 

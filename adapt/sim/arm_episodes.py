@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from adapt.robot.specification import RobotSpecification
-from adapt.sim.arms import draw_arms
+from adapt.sim.arms import Arms, draw_arms
 from adapt.sim.data import Dataset, rewards
 from adapt.sim.excitation import excite
 from adapt.sim.expert import correct, feed_forward, within_limits
@@ -27,6 +29,24 @@ BEHAVIOURS = {
 }
 """Shares of the arms that act in each way."""
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conduct:
+    """What E arms are told over T ticks.
+
+    Attributes:
+        start: shape (E, A), where they begin, rad.
+        paths: what each should follow.
+        expert: shape (E, T, A), what the expert would do, rad.
+        sent: shape (E, T * COMMANDS_PER_TICK, A), what they are told, rad.
+    """
+
+    start: FloatArray
+    paths: list[ReferencePath]
+    expert: FloatArray
+    sent: FloatArray
+
+
 ARM_EXPERT = "inverse dynamics of the simulated arm, with feedback"
 
 
@@ -43,33 +63,53 @@ def generate_arm_episodes(
     # One tick more than is kept: the last action is judged by what it led to.
     tick_times = np.arange(SETTLING_TICKS + ticks + 1, dtype=np.float64) * spec.period_s
     sampled = np.maximum(tick_times - spec.sampling_delay_s, 0.0)
-    start = np.stack([_start_pose(spec, generator) for _ in range(count)])
-    behaviours = generator.choice(list(BEHAVIOURS), p=list(BEHAVIOURS.values()), size=count)
+    conduct = draw_conduct(spec, simulator.models, arms, tick_times, generator)
+    motion = simulator.run(conduct.start, conduct.sent)
+    observation = simulator.measure(motion, sampled, generator)
+    action = conduct.sent.reshape(count, len(tick_times), COMMANDS_PER_TICK, -1).mean(axis=2)
+    command = np.stack([path.position(sampled) for path in conduct.paths])
+    wanted = np.stack([path.position(tick_times) for path in conduct.paths])
+    arrays: dict[str, FloatArray] = {
+        "observation": observation[:, :-1],
+        "action": action[:, :-1],
+        "command": command[:, :-1],
+        "expert_action": correct(spec, conduct.expert, wanted, motion.position_at(tick_times))[:, :-1],
+        "reward": rewards(spec, observation, action, command),
+    }
+    kept: Any = {name: values[:, SETTLING_TICKS:].astype(np.float32) for name, values in arrays.items()}
+    return Dataset(**kept)
+
+
+def draw_conduct(
+    spec: RobotSpecification,
+    models: Sequence[Any],
+    arms: Arms,
+    tick_times: FloatArray,
+    generator: np.random.Generator,
+) -> Conduct:
+    """Draw how each of the E arms behaves.
+
+    Args:
+        spec: the robot.
+        models: the MuJoCo model of each arm.
+        arms: their parameters, as far as the expert knows them.
+        tick_times: shape (T,), s.
+        generator: of everything.
+    """
+    start = np.stack([_start_pose(spec, generator) for _ in models])
+    behaviours = generator.choice(list(BEHAVIOURS), p=list(BEHAVIOURS.values()), size=len(models))
     paths = [
         _path(spec, pose, tick_times[-1] + 1.0, behaviour == "excitation", generator)
         for pose, behaviour in zip(start, behaviours, strict=True)
     ]
-    expert = feed_forward(spec, simulator.models, arms, paths, tick_times)
+    expert = feed_forward(spec, models, arms, paths, tick_times)
     sent = np.stack(
         [
             _act(spec, str(behaviour), path, actions, generator)
             for behaviour, path, actions in zip(behaviours, paths, expert, strict=True)
         ]
     )
-    motion = simulator.run(start, sent)
-    observation = simulator.measure(motion, sampled, generator)
-    action = sent.reshape(count, len(tick_times), COMMANDS_PER_TICK, -1).mean(axis=2)
-    command = np.stack([path.position(sampled) for path in paths])
-    wanted = np.stack([path.position(tick_times) for path in paths])
-    arrays: dict[str, FloatArray] = {
-        "observation": observation[:, :-1],
-        "action": action[:, :-1],
-        "command": command[:, :-1],
-        "expert_action": correct(spec, expert, wanted, motion.position_at(tick_times))[:, :-1],
-        "reward": rewards(spec, observation, action, command),
-    }
-    kept: Any = {name: values[:, SETTLING_TICKS:].astype(np.float32) for name, values in arrays.items()}
-    return Dataset(**kept)
+    return Conduct(start, paths, expert, sent)
 
 
 def _start_pose(spec: RobotSpecification, generator: np.random.Generator) -> FloatArray:

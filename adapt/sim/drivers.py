@@ -8,13 +8,13 @@ from adapt.errors import UserError
 from adapt.planning.pilot import Proposal
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.arm_stand_in import ArmStandIn
-from adapt.sim.arms import Arms, arm_models, load_model
+from adapt.sim.arms import arm_models, load_model
 from adapt.sim.expert import correct, feed_forward
 from adapt.sim.experts import Expert
 from adapt.sim.fleet import Fleet
 from adapt.sim.model_stand_in import ModelStandIn
 from adapt.sim.reference import ReferencePath
-from adapt.sim.scenario import Scenario
+from adapt.sim.scenario_episodes import arms_of
 from adapt.stream.tick import BoolArray, FloatArray, Tick
 
 
@@ -75,7 +75,7 @@ class ArmExpertDriver:
         self._spec = spec
         self._stand_in = stand_in
         self._path = path
-        self._arms = _arm_of(spec, stand_in.scenario)
+        self._arms = arms_of(spec, stand_in.scenario)
         self._models = arm_models(load_model(spec), self._arms)
         self.reset()
 
@@ -101,27 +101,3 @@ class ArmExpertDriver:
         # Of the servo's lag the feed-forward has taken care: what is corrected is the error now.
         action = correct(self._spec, action, self._path.position(now), self._stand_in.true_position[None])
         return Proposal(action, "expert", None)
-
-
-def _arm_of(spec: RobotSpecification, scenario: Scenario) -> Arms:
-    """What the training simulator can say of a scenario: one arm."""
-
-    def row(value: float | tuple[float, ...]) -> FloatArray:
-        return np.broadcast_to(np.asarray(value, dtype=np.float64), (1, spec.action_size))
-
-    return Arms(
-        stiffness=row(scenario.stiffness),
-        lead_s=row(scenario.lead_s),
-        profile_acceleration=row(scenario.profile_acceleration),
-        profile_velocity=row(scenario.profile_velocity),
-        damping=row(scenario.damping),
-        friction=row(scenario.coulomb_friction),
-        armature=row(scenario.armature),
-        torque_limit=row(scenario.torque_limit),
-        play=row(scenario.backlash) + row(scenario.dead_zone),
-        calibration=row(scenario.calibration),
-        mass_scale=row(scenario.mass_scale),
-        payload=np.array([scenario.payload_mass]),
-        delay_s=np.array([scenario.servo_delay_s]),
-        sensor_delay_s=np.zeros(1),
-    )

@@ -56,6 +56,13 @@ class ScenarioFile(Settings):
         # Events were validated with the scenario; validating them again here would not end.
         return type(self).model_validate(content).model_copy(update={"events": self.events})
 
+    def settled(self) -> Self:
+        """As it is once the last event is over."""
+        scenario = self
+        for event in sorted(self.events, key=lambda event: event.time_s):
+            scenario = scenario.changed(event.set)
+        return scenario.model_copy(update={"events": ()})
+
     def may_change(self, name: str) -> bool:
         """Whether there is a field of this name that has a meaning while the robot runs."""
         return name in type(self).model_fields and name not in ("base", "description", "events")

@@ -68,6 +68,7 @@ def make_stand_in(
     seed: int,
     start_ns: int = 0,
     pose: FloatArray | None = None,
+    settled: bool = False,
 ) -> StandIn:
     """The stand-in for any robot.
 
@@ -78,6 +79,7 @@ def make_stand_in(
         start_ns: its clock at the start.
         pose: where the joints of a servo arm start, shape (A,), rad; other robots start where their
             robot file says.
+        settled: begin when all events of the scenario are over.
 
     Raises:
         UserError: there is no such scenario, or the robot cannot be simulated.
@@ -89,5 +91,7 @@ def make_stand_in(
             f"robot {spec.name}: name a scenario, or give key 'simulation.scenario' in the robot file"
         )
     if simulation.actuators == "servos":
-        return ArmStandIn(spec, load_scenario(spec, scenario), seed, start_ns, pose)
-    return ModelStandIn(spec, load_robot_scenario(spec, scenario), seed, start_ns)
+        arm = load_scenario(spec, scenario)
+        return ArmStandIn(spec, arm.settled() if settled else arm, seed, start_ns, pose)
+    robot = load_robot_scenario(spec, scenario)
+    return ModelStandIn(spec, robot.settled() if settled else robot, seed, start_ns)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from adapt.evaluation.statistics import mean_interval, paired_difference, proportion_interval
+from adapt.evaluation.statistics import mean_interval, mean_ratio, paired_difference, proportion_interval
 
 
 def test_the_interval_of_few_trials_covers_the_true_mean_as_often_as_it_says():
@@ -41,3 +41,16 @@ def test_what_has_no_interval_is_refused(values):
 def test_pairs_of_unequal_length_are_refused():
     with pytest.raises(ValueError):
         paired_difference([1.0, 2.0], [1.0])
+
+
+def test_the_interval_of_a_ratio_covers_the_true_one_as_often_as_it_says():
+    generator = np.random.default_rng(2)
+    covered = 0
+    for _ in range(500):
+        whole = generator.normal(4.0, 1.0, 8)
+        part = 0.7 * whole + generator.normal(0.0, 0.3, 8)
+        found = mean_ratio(part.tolist(), whole.tolist())
+        covered += found.low <= 0.7 <= found.high
+    assert 0.92 < covered / 500 < 0.98
+    with pytest.raises(ValueError, match="zero"):
+        mean_ratio([1.0, 2.0], [1.0, -1.0])

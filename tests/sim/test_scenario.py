@@ -42,6 +42,15 @@ def test_a_base_gives_what_the_file_does_not() -> None:
     assert payload.stiffness == real.stiffness
 
 
+def test_a_settled_scenario_is_as_after_its_last_event() -> None:
+    picked, payload = load_scenario(SPEC, "payload_picked_up"), load_scenario(SPEC, "payload")
+    assert picked.payload_mass == 0 and picked.events
+    settled = picked.settled()
+    assert not settled.events and settled.payload_mass == payload.payload_mass
+    assert settled.payload_place == payload.payload_place
+    assert load_scenario(SPEC, "payload_dropped").settled().payload_mass == 0
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [
