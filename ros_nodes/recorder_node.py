@@ -31,6 +31,7 @@ PARAMETERS: dict[str, Any] = {
     "ring_s": 70.0,
     "ring_mb": 256.0,
     "continuous": False,
+    "quota_mb": 10_000.0,
     "trigger_kinds": ["safety_fallback"],
 }
 
@@ -39,7 +40,8 @@ class RecorderNode(Node):
     """Subscribes to the robot's topics and ours.
 
     Service: /recorder/trigger (std_srvs/Trigger) begins an incident now.
-    Events: `incident` with the path, once it is written; `recording_failed`; `messages_dropped`.
+    Events: `incident` with the path, once it is written; `recording_failed`; `messages_dropped`;
+    `incidents_dropped` for want of disk.
     """
 
     def __init__(self) -> None:
@@ -116,6 +118,10 @@ class RecorderNode(Node):
                 "messages": sum(card.messages.values()),
             }
             self._events.publish("incident", "info", detail)
+            if outcome.dropped:
+                dropped = [each.card.id for each in outcome.dropped]
+                detail = {"ids": dropped, "cure": "raise quota_mb, or bless what must stay"}
+                self._events.publish("incidents_dropped", "warning", detail)
 
 
 def _settings(parameters: dict[str, Any]) -> RecorderSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,13 @@ from adapt.bags.incident import (
     write_incident,
 )
 from adapt.bags.picture import incident_picture
+from adapt.bags.quota import keep_within
 from adapt.bags.ring import Ring
 from adapt.bags.topic import QualityOfService, RawMessage, describe_topic, standard_types
 from adapt.bags.trigger import SEVERITIES, Capture, CaptureSettings, CaptureWindow, Severity
+from adapt.bags.watch import ConditionWatch, Finding, SilenceWatch
 from adapt.bags.writer import BagWriter
+from adapt.errors import UserError
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
 from adapt.stream.forecast_message import FORECAST_TOPIC, FORECAST_TYPE
@@ -52,15 +55,33 @@ OUR_TOPICS = {
 
 
 def recorded_topics(specification: RobotSpecification) -> dict[str, tuple[str, QualityOfService]]:
-    """Type and QoS of every topic that is recorded: the robot's, from its file, and ours."""
-    action, command = specification.action, specification.task.command
-    return {
+    """Type and QoS of every topic that is recorded: the robot's, from its file, and ours.
+
+    Raises:
+        UserError: a rule for incidents names a topic with another type, or one that is not recorded.
+    """
+    action, command, rules = specification.action, specification.task.command, specification.incidents
+    topics = {
         **{channel.topic: (channel.type, SENSOR) for channel in specification.channels.values()},
         action.topic: (action.type, RELIABLE),
         # A set-point's publisher keeps nothing for who comes late, and would not be heard.
         command.topic: (command.type, LATCHED if is_path(command) else SENSOR),
         **OUR_TOPICS,
     }
+    for name, condition in rules.conditions.items():
+        kind, _ = topics.setdefault(condition.topic, (condition.type, SENSOR))
+        if kind != condition.type:
+            raise UserError(
+                f"robot '{specification.name}': key 'incidents.conditions.{name}.type': {condition.topic}"
+                f" is a {kind} everywhere else"
+            )
+    for topic in rules.silent_after_s:
+        if topic not in topics:
+            raise UserError(
+                f"robot '{specification.name}': key 'incidents.silent_after_s': {topic} is not recorded;"
+                f" there are: {', '.join(topics)}"
+            )
+    return topics
 
 
 class RecorderSettings(Settings):
@@ -73,6 +94,8 @@ class RecorderSettings(Settings):
     """Events of these kinds begin an incident; so does every event of severity error."""
     continuous: bool = False
     """Whether everything is also written to `<store>/recordings`."""
+    quota_mb: Annotated[float, Field(gt=0)] = 10_000.0
+    """Disk for incidents; beyond it the least informative old ones are dropped: see `least_informative`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +104,8 @@ class Outcome:
 
     incident: Incident | None
     error: str = ""
+    dropped: tuple[Incident, ...] = ()
+    """Older incidents that had to make room for it."""
 
 
 class Recorder:
@@ -95,7 +120,8 @@ class Recorder:
         clock: the robot's time in ns.
 
     Raises:
-        UserError: a topic of the robot file has a type that is not known here.
+        UserError: a topic of the robot file has a type that is not known here, or a rule for incidents
+            does not fit its topic.
     """
 
     def __init__(
@@ -114,9 +140,11 @@ class Recorder:
         latched = [name for name, (_, qos) in topics.items() if qos.transient_local]
         self._ring = Ring(settings.ring_s, round(settings.ring_mb * 1e6), latched)
         self._window = CaptureWindow(settings.capture, clock)
+        self._conditions = ConditionWatch(specification.incidents.conditions)
+        self._silence = SilenceWatch(specification.incidents.silent_after_s)
         self._budget: dict[str, Any] | None = None
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
-        self._writing: list[Future[Incident | None]] = []
+        self._writing: list[Future[Outcome | None]] = []
         self._batch: list[RawMessage] | None = [] if settings.continuous else None
         self._continuous: BagWriter | None = None
 
@@ -127,12 +155,16 @@ class Recorder:
 
     def receive(self, topic: str, data: bytes) -> None:
         """Take a message as it came over the wire; one on /adapt/event may begin an incident."""
-        message = RawMessage(topic, self._clock(), data)
+        now_ns = self._clock()
+        message = RawMessage(topic, now_ns, data)
         self._ring.add(message)
         if self._batch is not None:
             self._batch.append(message)
+        self._silence.feed(topic, now_ns)
         if topic == EVENT_TOPIC:
             self._heed(data)
+        if topic in self._conditions.topics:
+            self._fire(self._conditions.feed(topic, data))
 
     def trigger(self, kind: str, severity: Severity, detail: dict[str, Any] | None = None) -> bool:
         """Begin or extend an incident; False while a trigger of that kind cools down."""
@@ -140,6 +172,7 @@ class Recorder:
 
     def step(self) -> list[Outcome]:
         """Hand what is due to the disk; gives what was written since. Call it a few times a second."""
+        self._fire(self._silence.silent(self._clock()))
         if capture := self._window.due():
             self._write(capture)
         if self._batch:
@@ -155,6 +188,10 @@ class Recorder:
         self._writing.append(self._disk.submit(self._finish))
         self._disk.shutdown(wait=True)
         return outcomes + self._outcomes()
+
+    def _fire(self, findings: Iterable[Finding]) -> None:
+        for kind, severity, detail in findings:
+            self._window.fire(kind, severity, detail)
 
     def _heed(self, data: bytes) -> None:
         try:
@@ -176,13 +213,15 @@ class Recorder:
         card = make_card(capture, self._specification, versions, self._budget, self._ring.dropped)
         self._writing.append(self._disk.submit(self._keep, card, messages))
 
-    def _keep(self, card: IncidentCard, messages: list[RawMessage]) -> Incident:
+    def _keep(self, card: IncidentCard, messages: list[RawMessage]) -> Outcome:
         account = read_account(self._specification, messages)
         belief = believed(self._specification, account, card.stamp_ns)
         entries = [] if belief is None else [entry.name for entry in belief.entries]
         picture = incident_picture(self._specification, account, card.stamp_ns, card.id, entries)
         card = card.model_copy(update={"believed": belief})
-        return write_incident(self._store, card, self._descriptions, messages, picture)
+        incident = write_incident(self._store, card, self._descriptions, messages, picture)
+        dropped = keep_within(self._store, round(self._settings.quota_mb * 1e6))
+        return Outcome(incident, dropped=tuple(dropped))
 
     def _append(self, batch: list[RawMessage]) -> None:
         if self._continuous is None:
@@ -205,8 +244,8 @@ class Recorder:
         for future in finished:
             if error := future.exception():
                 outcomes.append(Outcome(None, str(error)))
-            elif incident := future.result():
-                outcomes.append(Outcome(incident))
+            elif outcome := future.result():
+                outcomes.append(outcome)
         return outcomes
 
 

@@ -12,6 +12,7 @@ from adapt.errors import UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from adapt.bags.belief import Belief
     from adapt.bags.incident import Incident
     from adapt.evaluation.incident_library import Verdict
     from adapt.model.world_model import WorldModel
@@ -71,10 +72,15 @@ def show(
         console.print(f"  {after_s:6.2f} s  {trigger.kind} ({trigger.severity}) {detail}", markup=False)
     if card.versions:
         console.print(f"model versions: {', '.join(card.versions)}")
+    if card.believed is not None:
+        console.print(_belief_table(card.believed))
     table = output.table("messages", "topic", ">in the bag", ">dropped before")
     for topic in sorted({*card.messages, *card.dropped}):
         table.add_row(topic, str(card.messages.get(topic, 0)), str(card.dropped.get(topic, 0)))
     console.print(table)
+    picture = incident.folder / "picture.svg"
+    if picture.is_file():
+        console.print(f"picture: {picture}", soft_wrap=True, markup=False)
     if card.criterion is not None:
         console.print(f"blessed: at most {_bound(incident)}", markup=False, soft_wrap=True)
     console.print(f"replay it: adapt replay {incident.bag} --robot {card.robot}", soft_wrap=True)
@@ -203,6 +209,23 @@ def _bound(incident: Incident) -> str:
     stretch = f" {' '.join(ends)} of the trigger" if ends else ""
     reason = f" ({criterion.reason})" if criterion.reason else ""
     return f"{criterion.at_most:.4g} {criterion.unit}{stretch}{reason}"
+
+
+def _belief_table(belief: Belief) -> Table:
+    """What the planner had foretold, the most surprising entry first."""
+    table = output.table(
+        f"foretold {belief.lead_s * 1e3:.0f} ms ahead, at the trigger",
+        "",
+        ">predicted",
+        ">seen",
+        ">error, last second",
+        ">usual error",
+    )
+    for entry in belief.entries:
+        usual = "" if entry.usual is None else f"{entry.usual:.4g}"
+        figures = f"{entry.predicted:.4g}", f"{entry.seen:.4g}", f"{entry.error:.4g}", usual
+        table.add_row(f"{entry.name}, {entry.unit}", *figures)
+    return table
 
 
 def _matrix(verdicts: list[Verdict]) -> Table:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from adapt.robot.incidents import IncidentRules
 from adapt.robot.interface import Action, Channel, Command, Positive
 from adapt.robot.simulation import Simulation
 from adapt.settings import Settings
@@ -87,6 +88,7 @@ class RobotSpecification(Settings):
     task: Task
     budget: Budget
     fallback: Fallback
+    incidents: IncidentRules = IncidentRules()
     simulation: Simulation | None = None
 
     @model_validator(mode="after")

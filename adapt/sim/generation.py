@@ -28,7 +28,7 @@ from adapt.sim.workers import Workers, run_jobs
 
 EPISODES_PER_SHARD = 128
 
-_NOT_DATA = {"description", "budget", "fallback"}
+_NOT_DATA = {"description", "budget", "fallback", "incidents"}
 """Keys of a robot file that say nothing about its simulation."""
 
 

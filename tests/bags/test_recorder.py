@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from joint_bags import START_NS, text
 
+from adapt.bags.blank_message import blank_message
 from adapt.bags.incident import list_incidents
 from adapt.bags.reader import Bag, bag_info, read_bag
 from adapt.bags.recorder import (
@@ -19,7 +21,9 @@ from adapt.bags.recorder import (
 from adapt.bags.topic import standard_types
 from adapt.bags.trigger import CaptureSettings
 from adapt.errors import UserError
+from adapt.robot.incidents import IncidentRules
 from adapt.robot.load import load_robot
+from adapt.robot.specification import RobotSpecification
 
 SO101 = load_robot("so101")
 CAPTURE = CaptureSettings(before_s=2, after_s=1, longest_s=5, cool_down_s=1)
@@ -125,6 +129,106 @@ def test_an_unknown_type_in_the_robot_file_is_named(tmp_path: Path) -> None:
     action = SO101.action.model_copy(update={"type": "my_msgs/msg/Servo"})
     with pytest.raises(UserError, match=r"/joint_commands.*my_msgs/msg/Servo"):
         Recorder(SO101.model_copy(update={"action": action}), tmp_path, RecorderSettings(), Clock())
+
+
+RULES = {
+    "conditions": {
+        "hot": {
+            "topic": "/servo_temperature",
+            "type": "sensor_msgs/msg/Temperature",
+            "when": "temperature > 60",
+            "severity": "error",
+        }
+    },
+    "silent_after_s": {"/joint_states": 0.5},
+}
+
+
+def robot_with(rules: dict[str, object]) -> RobotSpecification:
+    return SO101.model_copy(update={"incidents": IncidentRules.model_validate(rules)})
+
+
+def temperature(value: float) -> bytes:
+    types = standard_types()
+    kind = "sensor_msgs/msg/Temperature"
+    message = blank_message(types, kind)
+    message.temperature = value
+    return bytes(types.serialize_cdr(message, kind))
+
+
+def test_a_condition_begins_an_incident_when_it_comes_true_and_not_while_it_stays(tmp_path: Path) -> None:
+    clock = Clock()
+    settings = RecorderSettings(capture=CAPTURE.model_copy(update={"cool_down_s": 0.0}))
+    recorder = Recorder(robot_with({**RULES, "silent_after_s": {}}), tmp_path, settings, clock)
+    for number, value in enumerate([20, 61, 70, 80, 70, 65, 62, 59, 20, 20, 65, 20]):
+        clock.now_ns = START_NS + number * 1_000_000_000
+        recorder.receive("/servo_temperature", temperature(value))
+        recorder.receive("/servo_temperature", b"damaged")
+        recorder.step()
+    recorder.close()
+    cards = [each.card for each in list_incidents(tmp_path)]
+    assert [(card.trigger, card.severity, len(card.triggers)) for card in cards] == [("hot", "error", 1)] * 2
+    assert cards[0].triggers[0].detail["when"] == "temperature > 60"
+    assert cards[1].stamp_ns - cards[0].stamp_ns == 9_000_000_000
+
+
+def test_a_topic_that_ends_is_told_once_until_it_is_heard_again(tmp_path: Path) -> None:
+    clock = Clock()
+    settings = RecorderSettings(capture=CAPTURE.model_copy(update={"cool_down_s": 0.0}))
+    recorder = Recorder(robot_with(RULES), tmp_path, settings, clock)
+    receive(recorder, clock, 0, 100)
+    for _ in range(60):
+        clock.now_ns += 100_000_000
+        recorder.step()
+    receive(recorder, clock, 1000, 1010)
+    clock.now_ns += 600_000_000
+    recorder.step()
+    recorder.close()
+    cards = [each.card for each in list_incidents(tmp_path)]
+    assert [card.trigger for card in cards] == ["topic_silent", "topic_silent"]
+    assert cards[0].triggers[0].detail["topic"] == "/joint_states"
+    assert cards[0].stamp_ns - (START_NS + 990_000_000) <= 700_000_000
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"when": "heat > 60"}, "incidents.conditions.hot.when.*no field 'heat'"),
+        ({"type": "my_msgs/msg/Servo"}, "my_msgs/msg/Servo"),
+        ({"topic": "/joint_states"}, r"incidents\.conditions\.hot\.type.*sensor_msgs/msg/JointState"),
+    ],
+)
+def test_a_condition_that_does_not_fit_its_topic_is_named(
+    tmp_path: Path, change: dict[str, str], told: str
+) -> None:
+    rules = {"conditions": {"hot": {**RULES["conditions"]["hot"], **change}}}
+    with pytest.raises(UserError, match=told):
+        Recorder(robot_with(rules), tmp_path, RecorderSettings(), Clock())
+
+
+def test_a_watched_topic_that_is_not_recorded_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"silent_after_s.*/nothing.*there are: /joint_states"):
+        Recorder(robot_with({"silent_after_s": {"/nothing": 1.0}}), tmp_path, RecorderSettings(), Clock())
+
+
+def test_incidents_that_need_room_drop_older_ones_and_say_so(tmp_path: Path) -> None:
+    clock = Clock()
+    recorder = recorder_in(tmp_path, clock, quota_mb=0.03)
+    outcomes = []
+    for number in range(6):
+        clock.now_ns = START_NS + number * 100_000_000_000
+        for _ in range(20):
+            clock.now_ns += 10_000_000
+            recorder.receive("/joint_states", os.urandom(500))
+        recorder.trigger("operator", "info")
+        clock.now_ns += 2_000_000_000
+        outcomes += recorder.step()
+    outcomes += recorder.close()
+    written = [each.incident.card.id for each in outcomes if each.incident]
+    dropped = [each.card.id for outcome in outcomes for each in outcome.dropped]
+    left = [each.card.id for each in list_incidents(tmp_path)]
+    assert len(written) == 6 and dropped and dropped == written[: len(dropped)]
+    assert left == written[len(dropped) :]
 
 
 def test_the_reference_is_recorded_as_latched() -> None:
