@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -60,9 +61,9 @@ class PlainScorer(Scorer):
             like.output,
         )
 
-    def forward(self, inputs: Tensor, wanted: slice = slice(None)) -> Tensor:
-        """Map (N, L, inputs) to (N, L')."""
-        tokens = self.embed(inputs) + self.position[: inputs.shape[1]]
+    def forward(self, inputs: Tensor, shared: Tensor, wanted: slice = slice(None)) -> Tensor:
+        """Map (N, L, I) and (N, L, inputs - I) to (N, L')."""
+        tokens = self.embed(torch.cat([inputs, shared], dim=-1)) + self.position[: inputs.shape[1]]
         for layer in self.layers:
             assert isinstance(layer, ScorerLayer)
             own = layer.attention.keys_values(tokens)

@@ -163,7 +163,7 @@ class Bench:
         if self._reward is not None:
             seen = model.observation(latents, context.now.expand(len(plans), -1))
             return self._reward(seen, plans, state.action[-1], state.command).sum(-1)
-        command = state.command.expand(len(plans), -1, -1)
+        command = state.command.expand(len(context.now), -1, -1)
         discounts = DISCOUNT ** torch.arange(plans.shape[1])
         rewards = model.reward(context, latents, plans, command) @ discounts
         return rewards + model.value(context, latents, command, ticks)[:, -1] * DISCOUNT ** (

@@ -20,8 +20,8 @@ KeysValues = tuple[Tensor, Tensor]
 """Keys and values of one layer's context, each of shape (B, heads, S, width / heads)."""
 ROWS_AT_ONCE = 1250
 """Tokens of many plans pass the layers in parts of at most this size, which stay in a core's cache."""
-LONG_ROW = 64
-"""Along shorter rows PyTorch looks for the largest number by number."""
+LARGEST_SUM = 2.0**100
+"""Of the exponentials of scores; the smallest is 1 / of it. Float32 ends at 2^127."""
 
 
 class Attention(nn.Module):
@@ -30,7 +30,6 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self._scale = (width // heads) ** -0.5
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
@@ -57,15 +56,7 @@ class Attention(nn.Module):
             self._by_head(functional.linear(tokens, weight, bias))
             for weight, bias in zip(weights, biases, strict=True)
         )
-        # Keys first: what is done along them is then done for a whole row of queries at once.
-        scores = torch.baddbmm(
-            keys.new_empty(()) if mask is None else mask,
-            keys,
-            queries.transpose(1, 2),
-            beta=0.0 if mask is None else 1.0,
-            alpha=self._scale * _unit(tokens),
-        )
-        attended = _weighed(values.transpose(1, 2), scores)
+        attended = _attend(queries.transpose(1, 2), keys, values, mask)
         rows = attended.view(tokens.shape[1], tokens.shape[2], -1).permute(2, 0, 1)
         return self.output(rows.reshape(-1, tokens.shape[2])).view(rows.shape)  # type: ignore[no-any-return]
 
@@ -85,8 +76,7 @@ class Attention(nn.Module):
         # All ticks of all plans stand in one long row of queries: no copies where there is one context.
         queries = self.query(tokens).view(ticks, contexts, plans // contexts, self.heads, -1)
         queries = queries.permute(1, 3, 4, 0, 2).reshape(len(keys), width // self.heads, -1)
-        scores = torch.bmm(keys * (self._scale * _unit(tokens)), queries)
-        attended = _weighed(values.transpose(1, 2), scores).view(contexts, width, ticks, -1)
+        attended = _attend(queries, keys, values, None).view(contexts, width, ticks, -1)
         rows = attended.permute(2, 0, 3, 1).reshape(-1, width)
         return self.output(rows).view(tokens.shape)  # type: ignore[no-any-return]
 
@@ -100,29 +90,36 @@ def _by_hand(values: Tensor) -> bool:
     return values.device.type == "cpu" and not torch.is_grad_enabled()
 
 
-def _unit(values: Tensor) -> float:
-    """What scores are to be multiplied by for `_weighed`."""
-    return 1.0 / log(2.0) if _by_hand(values) else 1.0
+def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """Values weighed by the softmax over the keys.
+
+    Args:
+        queries: shape (Z, d, R); scores are scaled by 1 / sqrt(d).
+        keys: shape (Z, S, d).
+        values: shape (Z, S, d).
+        mask: shape (S, R), added to the scores.
+
+    Returns:
+        shape (Z, d, R).
+    """
+    # Keys first: what is done along them is then done for a whole row of queries at once.
+    scale = keys.shape[2] ** -0.5
+    if _by_hand(keys):
+        # Powers of two take a third of the time of PyTorch's softmax; the few sums are divided by at the end.
+        weights = _scores(queries, keys, mask, scale / log(2.0)).exp2_()
+        sums = weights.sum(1, keepdim=True)
+        smallest, largest = sums.aminmax()
+        # Nothing vanished or overflowed, although the largest score was not looked for and taken off.
+        if smallest > 1.0 / LARGEST_SUM and largest < LARGEST_SUM:
+            return torch.bmm(values.transpose(1, 2), weights).div_(sums)
+    return torch.bmm(values.transpose(1, 2), _scores(queries, keys, mask, scale).softmax(1))
 
 
-def _weighed(values: Tensor, scores: Tensor) -> Tensor:
-    """Values (Z, d, S) weighed by the softmax over S of scores (Z, S, R), times `_unit`: (Z, d, R)."""
-    if not _by_hand(scores):
-        return torch.bmm(values, scores.softmax(1))
-    # Powers of two take a third of the time of PyTorch's softmax; the few sums are divided by at the end.
-    weights = scores.sub_(_largest(scores)).exp2_()
-    return torch.bmm(values, weights).div_(weights.sum(1, keepdim=True))
-
-
-def _largest(scores: Tensor) -> Tensor:
-    """Largest over the middle axis, (Z, S, R) to (Z, 1, R), of short rows too by whole vectors."""
-    if not 1 < scores.shape[2] < LONG_ROW:
-        return scores.amax(1, keepdim=True)
-    while (count := scores.shape[1]) > 1:
-        # Two halves, which share the one in the middle of an odd number.
-        half = (count + 1) // 2
-        scores = torch.maximum(scores[:, :half], scores[:, -half:])
-    return scores
+def _scores(queries: Tensor, keys: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """Shape (Z, S, R); see `_attend`."""
+    if mask is None:
+        return torch.bmm(keys * scale, queries)
+    return torch.baddbmm(mask, keys, queries, alpha=scale)
 
 
 class TanhGelu(nn.Module):
@@ -187,7 +184,9 @@ class Decoder(nn.Module):
         return self._decode(inputs, context)
 
     def _decode(self, inputs: Tensor, context: list[KeysValues]) -> Tensor:
-        tokens = _tick_by_tick(self.embed, inputs, self.position)
+        tokens = _tick_by_tick(
+            inputs, self.embed.weight, (self.embed.bias + self.position[: inputs.shape[1]])[None]
+        )
         mask = self.future[: len(tokens), : len(tokens)]
         for layer, source in zip(self._layers(), context, strict=True):
             tokens = layer(tokens, source, mask)
@@ -222,22 +221,36 @@ class Scorer(nn.Module):
         self.layers = nn.ModuleList(ScorerLayer(width, heads, feed_forward) for _ in range(layers))
         self.output = nn.Linear(width, 1)
 
-    def forward(self, inputs: Tensor, wanted: slice = slice(None)) -> Tensor:
-        """Map (N, L, inputs) to (N, L'), the scores of the `wanted` ticks."""
-        return _in_parts(lambda part: self._score(part, wanted), inputs)
+    def forward(self, inputs: Tensor, shared: Tensor, wanted: slice = slice(None)) -> Tensor:
+        """Score plans.
 
-    def _score(self, inputs: Tensor, wanted: slice) -> Tensor:
-        tokens = _tick_by_tick(self.embed, inputs, self.position)
+        Args:
+            inputs: shape (B * N, L, I), the first of each tick's inputs.
+            shared: shape (B, L, inputs - I), the others, which N plans have in common.
+            wanted: the ticks to score, L' of them.
+
+        Returns:
+            shape (B * N, L').
+        """
+        own, common = torch.split(self.embed.weight, [inputs.shape[2], shared.shape[2]], dim=1)
+        code = functional.linear(shared, common, self.embed.bias) + self.position[: shared.shape[1]]
+        if len(shared) == 1:
+            return _in_parts(lambda part: self._score(part, own, code, wanted), inputs)
+        return self._score(inputs, own, code, wanted)
+
+    def _score(self, inputs: Tensor, weight: Tensor, code: Tensor, wanted: slice) -> Tensor:
+        tokens = _tick_by_tick(inputs, weight, code)
         for number, layer in enumerate(self.layers, start=1):
             tokens = layer(tokens, wanted if number == len(self.layers) else slice(None))
         return self.output(tokens)[..., 0].T  # type: ignore[no-any-return]
 
 
-def _tick_by_tick(embed: nn.Linear, inputs: Tensor, position: Tensor) -> Tensor:
-    """Tokens (L, N, width) of inputs (N, L, ...)."""
+def _tick_by_tick(inputs: Tensor, weight: Tensor, code: Tensor) -> Tensor:
+    """Tokens (L, B * N, width) of inputs (B * N, L, I), by a weight (width, I) and a code (B, L, width)."""
     plans, ticks, _ = inputs.shape
-    rows: Tensor = embed(inputs.transpose(0, 1).flatten(0, 1))
-    return rows.view(ticks, plans, -1) + position[:ticks, None]
+    rows = functional.linear(inputs.transpose(0, 1).flatten(0, 1), weight)
+    tokens = rows.view(ticks, len(code), plans // len(code), -1) + code.transpose(0, 1)[:, :, None]
+    return tokens.flatten(1, 2)
 
 
 def _in_parts(function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:

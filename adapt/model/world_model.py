@@ -202,7 +202,7 @@ class WorldModel(nn.Module):
             context: of B histories.
             latent: shape (B * N, T, latent), after each action, as `predict` gives them.
             action: shape (B * N, T, A), in the robot file's units.
-            command: shape (B * N, T, C), likewise.
+            command: shape (B, T, C), likewise, or (B * N, T, C) where plans have commands of their own.
 
         Returns:
             shape (B * N, T).
@@ -211,10 +211,8 @@ class WorldModel(nn.Module):
         # As published: the latent of now carries the codes with which it stands in the context.
         coded = _for_each_plan(context.tokens[:, -1:], action)
         before = torch.cat([coded, latent[:, :-1]], dim=1)
-        inputs = torch.cat(
-            [before, self.scaling.action(action, now), self.scaling.command(command, now)], dim=-1
-        )
-        score: Tensor = self.reward_head(inputs)
+        inputs = torch.cat([before, self.scaling.action(action, now)], dim=-1)
+        score: Tensor = self.reward_head(inputs, self._scaled_command(context, command))
         return score * self.scaling.reward_deviation + self.scaling.reward_mean
 
     def value(self, context: Context, latent: Tensor, command: Tensor, ticks: slice = slice(None)) -> Tensor:
@@ -223,14 +221,13 @@ class WorldModel(nn.Module):
         Args:
             context: of B histories.
             latent: shape (B * N, T, latent), after each action.
-            command: shape (B * N, T, C), the command then.
+            command: shape (B, T, C) or (B * N, T, C), the command then.
             ticks: which ticks to score; LAST_TICK for the terminal value alone.
 
         Returns:
             shape (B * N, T'), of the ticks asked for.
         """
-        now = _for_each_plan(context.now, latent)
-        score: Tensor = self.value_head(torch.cat([latent, self.scaling.command(command, now)], -1), ticks)
+        score: Tensor = self.value_head(latent, self._scaled_command(context, command), ticks)
         return score * self.scaling.value_deviation + self.scaling.value_mean
 
     def forecast(self, windows: Windows) -> Tensor:
@@ -271,6 +268,9 @@ class WorldModel(nn.Module):
     def dynamics_parameters(self) -> dict[str, nn.Parameter]:
         """The weights that may change on the robot, by their name in the checkpoint."""
         return {name: weight for name, weight in self.named_parameters() if name.startswith("dynamics.")}
+
+    def _scaled_command(self, context: Context, command: Tensor) -> Tensor:
+        return self.scaling.command(command, _for_each_plan(context.now, command))
 
     def _vector_tokens(self, observation: Tensor, now: Tensor) -> Tensor:
         described = self.scaling.observation(observation)[..., self.scaling.vector]

@@ -104,9 +104,9 @@ class Rollouts:
             observation = model.observation(latents, context.now.expand(len(plans), -1))
             rewards = self._reward(observation, plans, moment.before, moment.command)
             return Outlook(latents, rewards.sum(-1), self._reward.error(observation, moment.command))
-        commands = moment.command.expand(len(plans), -1, -1)
-        rewards = model.reward(context, latents, plans, commands)
-        terminal = model.value(context, latents, commands, LAST_TICK)[:, 0]
+        command = moment.command[None]
+        rewards = model.reward(context, latents, plans, command)
+        terminal = model.value(context, latents, command, LAST_TICK)[:, 0]
         returns = rewards @ self._discounts[:-1] + terminal * self._discounts[-1]
         return Outlook(latents, returns, None)
 
