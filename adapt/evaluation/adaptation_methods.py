@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import partial
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 
 from adapt.evaluation.adaptation import measured_entries
 from adapt.evaluation.open_loop import CommandPlusOffset, Forecaster, HoldLast
+from adapt.learning.recipes import Recipe, recipe
 from adapt.learning.update import DynamicsUpdate, UpdateSettings
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
@@ -22,22 +23,6 @@ from adapt.sim.rollout_forecast import RolloutForecast, state_is_measured
 
 Method = Callable[[Windows, int], Forecaster]
 """Learns from real windows, with a seed for everything random."""
-
-ALONE: dict[str, Any] = {"method": "full", "rehearsal_share": 0.0, "pull": 0.0, "blend": 1.0}
-"""Real data alone, and no way back to the parent."""
-UPDATES: dict[str, dict[str, Any]] = {
-    "default": {},
-    "simdist": ALONE,
-    "scratch": {**ALONE, "method": "scratch", "steps": 1000, "learning_rate": 1e-3},
-}
-"""Settings of an update, by name, where they are more than its method."""
-
-
-def updates() -> dict[str, UpdateSettings]:
-    """How the dynamics can be updated, by name: the default, SimDist's recipe, then method by method."""
-    methods = [name for name in get_args(UpdateSettings.model_fields["method"].annotation) if name != "full"]
-    settings = {name: UPDATES.get(name, {"method": name}) for name in ("default", "simdist", *methods)}
-    return {name: UpdateSettings.model_validate(each) for name, each in settings.items()}
 
 
 def methods_of(
@@ -52,7 +37,7 @@ def methods_of(
     """
     methods: dict[str, Method] = {}
     if model is not None:
-        methods = {name: partial(updated, model, rehearsal, each) for name, each in updates().items()}
+        methods = {name: partial(_by_recipe, name, model, rehearsal) for name in get_args(Recipe)}
     if state_is_measured(specification):
         methods["identified"] = partial(_identified, specification)
     return methods
@@ -78,6 +63,12 @@ def updated(
     while not update.done:
         update.step(windows)
     return update.finish()
+
+
+def _by_recipe(
+    name: Recipe, model: WorldModel, rehearsal: Windows | None, windows: Windows, seed: int
+) -> WorldModel:
+    return updated(model, rehearsal, recipe(name, len(windows)), windows, seed)
 
 
 def _identified(specification: RobotSpecification, windows: Windows, seed: int) -> RolloutForecast:

@@ -118,7 +118,7 @@ def _drive(deployment: Deployment, model: WorldModel, seed: int) -> Iterator[Tic
     return drive(specification, stand_in, pilot, reference, round(seconds * specification.rate_hz))
 
 
-def train_oracle(deployment: Deployment, minutes: float, settings: UpdateSettings = ORACLE) -> WorldModel:
+def train_oracle(deployment: Deployment, minutes: float, settings: UpdateSettings | None = None) -> WorldModel:
     """The dynamics trained at length on the robot as it is once all events are over.
 
     Its data are as wide as those of the pretraining: the arm under an expert, under commands at random, and
@@ -127,7 +127,7 @@ def train_oracle(deployment: Deployment, minutes: float, settings: UpdateSetting
     Args:
         deployment: whose robot.
         minutes: of data.
-        settings: of the update; all weights, real data alone.
+        settings: of the update; None for all weights, on these data alone.
 
     Raises:
         UserError: the robot is no arm of servos.
@@ -143,7 +143,7 @@ def train_oracle(deployment: Deployment, minutes: float, settings: UpdateSetting
         [cut_windows(seen, applied, seen[:, :0], history, horizon) for seen, applied in episodes]
     )
     model, _ = load_checkpoint(deployment.checkpoint, specification)
-    update = DynamicsUpdate(settings, model, None, torch.Generator().manual_seed(deployment.seed))
+    update = DynamicsUpdate(settings or ORACLE, model, None, torch.Generator().manual_seed(deployment.seed))
     while not update.done:
         update.step(windows)
     return update.finish()
