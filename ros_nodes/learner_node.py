@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -38,6 +39,7 @@ from ros_nodes.base import (
     robot_of,
     run,
 )
+from ros_nodes.driving_version import TURN_TOPIC
 
 DEFAULTS = {
     "robot": "",
@@ -49,17 +51,25 @@ DEFAULTS = {
     "threads": 1,
     "niceness": 10,
     "share": 0.6,
+    "closed_loop": True,
 }
 WAITING_TICKS = 1000
 """So many ticks may wait while the learner trains; more are lost, and counted."""
 STATUS_PERIOD_S = 1.0
+TURN_S = 3.0
+"""A turn is told for this long, and told again after a third of it."""
+Heard = tuple[str, dict[str, Any]]
+"""The kind of an event of another node, and its detail."""
 AUTOGROUP = Path("/proc/self/autogroup")
 
 Serve = Callable[[Trigger.Request, Trigger.Response], Trigger.Response]
 
 
 class LearnerNode(Node):
-    """Callbacks only queue ticks; one thread feeds them to the learner and lets it work.
+    """Callbacks only queue ticks and events; one thread feeds them to the learner and lets it work.
+
+    With `closed_loop` (where a robot moves, and not a bag is played) a candidate that forecasts better takes
+    turns at driving; the learner tells the planner each turn on TURN_TOPIC.
 
     Services (std_srvs/Trigger): /learner/pause takes no ticks and does no work until /learner/resume;
     /learner/rollback returns to the version before, at once, also while paused. A disk that is full or
@@ -103,23 +113,28 @@ class LearnerNode(Node):
                 load_windows(rehearsal, specification) if rehearsal.is_file() or given["rehearsal"] else None,
                 given["seed"],
                 self._now,
+                live=given["closed_loop"],
             )
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"parameter 'store' of node 'learner': {store}: {error}") from error
         self._robot = specification.name
-        self._ticks: queue.Queue[Tick] = queue.Queue(WAITING_TICKS)
+        self._ticks: queue.Queue[Tick | Heard] = queue.Queue(WAITING_TICKS)
         self._lost = 0
         self._paused = ""
         self._leave = threading.Event()
         self._status_due = time.monotonic()
         self._announced = ""
         self._announcing = threading.Lock()
+        self._turn, self._turn_due_ns = "", 0
 
         self._versions = self.create_publisher(String, "/adapt/admitted_version", LATCHED)
+        self._turns = self.create_publisher(String, TURN_TOPIC, RELIABLE)
         self._statuses = self.create_publisher(String, "/adapt/learner_status", RELIABLE)
         self._diagnostics = DiagnosticsPublisher(self, self._robot)
         self._announce()
         self.create_subscription(Float64MultiArray, TICK_TOPIC, self._on_tick, RELIABLE)
+        self.create_subscription(String, "/adapt/safety_state", self._on_safety_state, LATCHED)
+        self.create_subscription(String, "/adapt/event", self._on_event, RELIABLE)
         self.create_service(Trigger, "/learner/pause", self._serve(lambda: self._pause("operator")))
         self.create_service(Trigger, "/learner/resume", self._serve(self._resume))
         self.create_service(Trigger, "/learner/rollback", self._serve(self._roll_back))
@@ -149,9 +164,21 @@ class LearnerNode(Node):
 
     def _on_tick(self, message: Float64MultiArray) -> None:
         try:
-            self._ticks.put_nowait(decode_tick(message))
+            self._queue(decode_tick(message))
         except UserError as error:
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
+
+    def _on_safety_state(self, message: String) -> None:
+        self._queue(("safety_state", {"state": message.data}))
+
+    def _on_event(self, message: String) -> None:
+        event = json.loads(message.data)
+        if event["node"] != self.get_name():
+            self._queue((event["kind"], event["detail"]))
+
+    def _queue(self, item: Tick | Heard) -> None:
+        try:
+            self._ticks.put_nowait(item)
         except queue.Full:
             self._lost += 1
 
@@ -167,6 +194,7 @@ class LearnerNode(Node):
                         # A bounded share of the machine: rest in proportion to the work.
                         self._leave.wait((time.monotonic() - began) * (1.0 - self._share) / self._share)
                 self._announce()
+                self._tell_turn()
             except (OSError, sqlite3.Error, UserError) as error:
                 self._pause(str(error), "error")
             if time.monotonic() >= self._status_due:
@@ -177,11 +205,13 @@ class LearnerNode(Node):
         """Feed what has come, and wait for a tick where there is nothing else to do."""
         wait = bool(self._paused) or self._learner.idle
         try:
-            tick = self._ticks.get(timeout=0.1) if wait else self._ticks.get_nowait()
+            item = self._ticks.get(timeout=0.1) if wait else self._ticks.get_nowait()
             while True:
-                if not self._paused:
-                    self._learner.feed(tick)
-                tick = self._ticks.get_nowait()
+                if isinstance(item, tuple):
+                    self._learner.hear(*item)
+                elif not self._paused:
+                    self._learner.feed(item)
+                item = self._ticks.get_nowait()
         except queue.Empty:
             return
 
@@ -192,6 +222,14 @@ class LearnerNode(Node):
             if current != self._announced:
                 self._announced = current
                 self._versions.publish(String(data=current))
+
+    def _tell_turn(self) -> None:
+        """Tell whose turn it is when that changes, and again before its time is over."""
+        turn, now_ns = "" if self._paused else self._learner.turn, self._now()
+        if turn != self._turn or (turn and now_ns >= self._turn_due_ns):
+            self._turn, self._turn_due_ns = turn, now_ns + round(TURN_S / 3 * 1e9)
+            until_ns = now_ns + round(TURN_S * 1e9)
+            self._turns.publish(String(data=json.dumps({"version": turn, "until_ns": until_ns})))
 
     def _serve(self, action: Callable[[], str]) -> Serve:
         def serve(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -79,10 +79,14 @@ class NodeEntry:
 
 
 def _planner(options: Options) -> Parameters:
-    return _learner(options) | ({} if options.drives else {"controller": "none"})
+    return _model(options) | ({} if options.drives else {"controller": "none"})
 
 
 def _learner(options: Options) -> Parameters:
+    return _model(options) | ({} if options.drives else {"closed_loop": False})
+
+
+def _model(options: Options) -> Parameters:
     checkpoint = {} if options.checkpoint is None else {"checkpoint": str(options.checkpoint)}
     return _recorder(options) | checkpoint
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import sys
 import threading
@@ -23,13 +24,13 @@ from trajectory_msgs.msg import JointTrajectory
 from adapt.errors import UserError
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
 from adapt.model.device import choose_device
-from adapt.model.world_model import WorldModel
+from adapt.planning.forecast import forecast_of
 from adapt.planning.pace import Pace, PaceSettings
 from adapt.planning.pilot import Pilot, Proposal
 from adapt.planning.settings import PlannerSettings
 from adapt.planning.timing import Timing
-from adapt.registry.registry import Registry
 from adapt.stream.assembler import PROPOSAL_TOPIC, TickAssembler
+from adapt.stream.forecast_message import FORECAST_TOPIC
 from adapt.stream.tick import FloatArray
 from adapt.stream.tick_message import TICK_TOPIC
 from ros_nodes.base import (
@@ -44,7 +45,8 @@ from ros_nodes.base import (
     robot_of,
     run,
 )
-from ros_nodes.messages import proposal_message, tick_message
+from ros_nodes.driving_version import TURN_TOPIC, DrivingVersion
+from ros_nodes.messages import forecast_message, proposal_message, tick_message
 from ros_nodes.real_time import request_priority, settle_memory, sleep_until
 
 DEFAULTS = {
@@ -82,16 +84,15 @@ class PlannerNode(LifecycleNode):
         self._lock = threading.Lock()
         self._leave = threading.Event()
         self._thread: threading.Thread | None = None
-        self._swap: tuple[WorldModel, str] | None = None
-        self._admitted = ""
-        self._version = ""
+        self._version = self._base = ""
         self._timing = Timing(self._period_ns)
         self._pace = Pace(self._settings.samples, self._period_ns, pace, time.monotonic_ns)
         self._assembled = 0
         self._events = EventPublisher(self)
         self._proposals = self.create_publisher(JointTrajectory, PROPOSAL_TOPIC, RELIABLE)
         self._ticks = self.create_publisher(Float64MultiArray, TICK_TOPIC, RELIABLE)
-        self._versions = self.create_publisher(String, "/adapt/model_version", LATCHED)
+        self._forecasts = self.create_publisher(Float64MultiArray, FORECAST_TOPIC, RELIABLE)
+        self._told = self.create_publisher(String, "/adapt/model_version", LATCHED)
         self._diagnostics = DiagnosticsPublisher(self, self._specification.name)
         torch.set_num_threads(self._given["threads"])
 
@@ -131,13 +132,13 @@ class PlannerNode(LifecycleNode):
         path = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
         self._model, card = load_checkpoint(path, specification)
         self._model.to(choose_device(given["device"]))
-        self._pretrained, self._checkpoint = card.version, path
+        self._versions = DrivingVersion(specification, path, given["store"], self._now)
         self._assembler = TickAssembler(specification)
         self._pilot = Pilot(specification, self._model, self._settings, given["seed"], pace=self._pace)
         if refusal := self._apply({"controller": given["controller"], "version": given["version"]}):
             raise UserError(refusal)
-        if self._swap is None:
-            self._announce(card.version)
+        if not given["version"]:
+            self._announce(card.version, card.version)
         self.add_on_set_parameters_callback(self._on_parameters)
         action, command = specification.action, specification.task.command
         qualities = {action.topic: RELIABLE, command.topic: command_quality(command)}
@@ -145,6 +146,7 @@ class PlannerNode(LifecycleNode):
             kind, quality = message_class(topic, type_name), qualities.get(topic, SENSOR)
             self.create_subscription(kind, topic, self._feeder(topic), quality)
         self.create_subscription(String, "/adapt/admitted_version", self._on_admitted, LATCHED)
+        self.create_subscription(String, TURN_TOPIC, self._on_turn, RELIABLE)
         self.create_timer(1.0, self._diagnose)
         milliseconds, wanted = self._pilot.fit(), self._pace.wanted_ns * 1e-6
         self.get_logger().info(
@@ -163,9 +165,17 @@ class PlannerNode(LifecycleNode):
         return feed
 
     def _on_admitted(self, message: String) -> None:
-        self._admitted = message.data
-        if not self.get_parameter("version").value and (refusal := self._apply({"version": ""})):
-            self.get_logger().error(refusal)
+        try:
+            self._versions.admit(message.data)
+        except UserError as error:
+            self.get_logger().error(f"the admitted version: {error}")
+
+    def _on_turn(self, message: String) -> None:
+        try:
+            turn = json.loads(message.data)
+            self._versions.take_turn(str(turn["version"]), int(turn["until_ns"]))
+        except (UserError, ValueError, KeyError, TypeError) as error:
+            self.get_logger().error(f"{TURN_TOPIC}: {error}", throttle_duration_sec=5.0)
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         reason = self._apply({parameter.name: parameter.value for parameter in parameters})
@@ -182,23 +192,12 @@ class PlannerNode(LifecycleNode):
                 self._pilot.controller = value
             elif name == "version":
                 try:
-                    self._prepare(str(value) or self._admitted or self._pretrained)
+                    self._versions.keep_to(str(value))
                 except UserError as error:
                     return f"parameter 'version': {error}"
             else:
                 return f"parameter '{name}' cannot change while the node runs"
         return ""
-
-    def _prepare(self, version: str) -> None:
-        """Read a version's weights; the control thread takes them over between two ticks."""
-        if version == self._pretrained:
-            self._swap = load_checkpoint(self._checkpoint, self._specification)[0], version
-        elif self._given["store"]:
-            registry = Registry(Path(self._given["store"]), self._specification, self._now)
-            self._swap = registry.load(version)[0], version
-            registry.close()
-        else:
-            raise UserError(f"version {version}: no 'store' was given to look in")
 
     def _beat(self) -> None:
         try:
@@ -251,10 +250,9 @@ class PlannerNode(LifecycleNode):
         A beat that was skipped costs its proposal only: its tick is assembled from the messages.
         """
         specification = self._specification
-        if self._swap is not None:
-            (model, version), self._swap = self._swap, None
-            self._model.load_state_dict(model.state_dict())
-            self._announce(version)
+        if (swap := self._versions.due(tick_ns, self._version, self._base)) is not None:
+            self._model.load_state_dict(swap.model.state_dict())
+            self._announce(swap.version, swap.base)
         with self._lock:
             finished = [
                 self._assembler.assemble(each, tick_ns - (index - each) * self._period_ns)
@@ -271,8 +269,14 @@ class PlannerNode(LifecycleNode):
             self._pilot.record(tick)
             self._ticks.publish(tick_message(tick))
         proposal = self._pilot.decide(observation, valid, commands, ahead, sent, behind)
+        # Where measurements are behind, the plan began at an older observation.
+        forecast = None if behind else forecast_of(self._model, index, observation, proposal)
+        if forecast is not None:
+            self._forecasts.publish(forecast_message(forecast))
         if self._pilot.surprised:
             self._events.publish("prediction_error", "error", {"version": self._version}, stamp_ns=tick_ns)
+            if self._version != self._base:
+                self._versions.refuse(self._version)
         return proposal
 
     def _propose(self, actions: FloatArray) -> None:
@@ -281,11 +285,14 @@ class PlannerNode(LifecycleNode):
         with self._lock:
             self._assembler.feed_proposal(now_ns, actions[0], self._version)
 
-    def _announce(self, version: str) -> None:
-        self._version = version
-        self._pilot.surprise.reset()
-        self._versions.publish(String(data=version))
-        self._events.publish("version_drives", detail={"version": version})
+    def _announce(self, version: str, base: str) -> None:
+        if base != self._base:
+            self._pilot.surprise.reset()
+        # On trial the usual error stays the incumbent's: whoever takes its place may not be worse.
+        self._pilot.surprise.statistic = 0.0
+        self._version, self._base = version, base
+        self._told.publish(String(data=version))
+        self._events.publish("version_drives", detail={"version": version, "on_trial": version != base})
 
     def _diagnose(self) -> None:
         values: dict[str, object] = dict(self._timing.summary())

@@ -241,6 +241,8 @@ class Learner:
         if segment is not None:
             detail = {"version": version, "segment": segment.number, "decision": decision.kind}
             self._tell("gate_decision", {**detail, **decision.evidence})
+            if judging.trial is not None:
+                self._tell("trial_begun", {"version": version, "incumbent": self.incumbent})
         if decision.kind == "admit":
             self.registry.admit(version, decision.evidence, decision.reason)
             self.incumbent, self._incumbent_model = version, judging.candidate
