@@ -71,7 +71,13 @@ class Learning:
         node.create_subscription(
             String, "/adapt/learner_status", lambda m: self.status.update(json.loads(m.data)), RELIABLE
         )
-        parameters = {"robot": "so101", "store": str(folder / "store"), "niceness": "0", "closed_loop": "false", **more}
+        parameters = {
+            "robot": "so101",
+            "store": str(folder / "store"),
+            "niceness": "0",
+            "closed_loop": "false",
+            **more,
+        }
         given = [part for key, value in parameters.items() if value for part in ("-p", f"{key}:={value}")]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "ros_nodes.learner_node", "--ros-args", *given],
