@@ -26,7 +26,7 @@ class FieldReport:
 
     Attributes:
         name: key in the robot file, such as channels.joint_position.
-        rate_hz: messages a second of the robot's clock.
+        rate_hz: messages a second of the robot's clock, the time in gaps left out.
         largest_gap_s: longest time between two messages.
         gaps: times longer than twice the median period.
         out_of_order: messages stamped before the one that came before them.
@@ -169,15 +169,16 @@ class _FieldStatistics:
 
     def report(self, name: str) -> FieldReport:
         steps_s = self._steps_s()
-        total_s = float(steps_s.sum())
+        short_s = steps_s[steps_s <= 2 * np.median(steps_s)] if len(steps_s) else steps_s
+        total_s = float(short_s.sum())
         return FieldReport(
             name=name,
             topic=self.field.topic,
             type=self.field.type,
             messages=len(self._times),
-            rate_hz=len(steps_s) / total_s if total_s > 0 else None,
+            rate_hz=len(short_s) / total_s if total_s > 0 else None,
             largest_gap_s=float(steps_s.max()) if len(steps_s) else None,
-            gaps=int(np.count_nonzero(steps_s > 2 * np.median(steps_s))) if len(steps_s) else 0,
+            gaps=len(steps_s) - len(short_s),
             out_of_order=int(np.count_nonzero(np.diff(np.asarray(self._times)) < 0)),
             age_s=float(np.median(np.asarray(self._ages))) * 1e-9 if self._ages else None,
             non_finite=self._non_finite,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from adapt.evaluation.adaptation import Comparison
     from adapt.learning.learner import Event
     from adapt.model.windows import Windows
+    from adapt.model.world_model import WorldModel
     from adapt.robot.specification import RobotSpecification
     from adapt.stream.tick import Tick
 
@@ -28,6 +29,13 @@ def replay(
     bags: Annotated[list[Path], typer.Argument(help="One bag or more, replayed one after the other.")],
     robot: output.RobotName,
     checkpoint: Annotated[Path | None, typer.Option(help="World model; by default the shipped one.")] = None,
+    scratch: Annotated[
+        bool,
+        typer.Option(
+            "--scratch",
+            help="Begin with a model that knows nothing, where there is no simulation to learn from.",
+        ),
+    ] = False,
     learn: Annotated[bool, typer.Option(help="Learn, or only measure the model as it is.")] = True,
     learn_minutes: Annotated[
         float | None,
@@ -59,7 +67,6 @@ def replay(
     from adapt.evaluation.adaptation import compare, learn_offline
     from adapt.evaluation.replay_report import bag_name, replay_data, replay_report
     from adapt.learning.settings import LearnerSettings
-    from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
     from adapt.robot.load import load_robot
     from adapt.settings import load_settings
 
@@ -67,11 +74,11 @@ def replay(
         raise UserError("options --learn-from and --learn-minutes: give one of the two")
     if not learn and (learn_from or learn_minutes is not None):
         raise UserError("option --no-learn: it goes with neither --learn-from nor --learn-minutes")
+    if scratch and (checkpoint is not None or rehearsal is not None or not learn):
+        raise UserError("option --scratch: it goes with none of --checkpoint, --rehearsal and --no-learn")
     # A sum over several threads depends on their number: one gives the same result on every run.
     torch.set_num_threads(1)
     specification = load_robot(robot)
-    path = checkpoint or shipped_checkpoint(specification)
-    model, card = load_checkpoint(path, specification)
     out = out or free_folder(Path("runs/replay"), bag_name(str(bags[0])))
     if (out / "report.json").exists():
         raise UserError(f"{out}: there is a report in it already: give another folder with --out")
@@ -79,13 +86,19 @@ def replay(
     def ticks_of(paths: list[Path]) -> Iterator[Tick]:
         return one_after_the_other(bag_ticks(each, specification, msg_dir) for each in paths)
 
+    total = _ticks_to_learn(specification, learn_from or bags, msg_dir)
+    if not learn_from:
+        total = _limit(specification, total, learn_minutes)
+    if scratch:
+        model, version = _untrained(specification, islice(ticks_of(learn_from or bags), total), seed)
+        rehearsed = None
+    else:
+        model, version, path = _pretrained(specification, checkpoint)
+        rehearsed = rehearsal_windows(rehearsal, path, specification) if learn else None
     measured = ticks_of(bags)
     learned = None
     with output.progress() as progress:
         if learn:
-            total = _ticks_to_learn(specification, learn_from or bags, msg_dir)
-            if not learn_from:
-                total = _limit(specification, total, learn_minutes)
             task = progress.add_task("learning", total=total, note="")
 
             def report(tick: Tick, events: list[Event]) -> None:
@@ -99,7 +112,7 @@ def replay(
                 model,
                 ticks_of(learn_from) if learn_from else islice(measured, total),
                 out / "store",
-                rehearsal_windows(rehearsal, path, specification),
+                rehearsed,
                 settings=None if settings is None else load_settings(settings, LearnerSettings),
                 seed=seed,
                 report=report,
@@ -109,7 +122,7 @@ def replay(
         comparison = compare(specification, models, measured)
     data = replay_data(
         specification,
-        card.version,
+        version,
         [str(bag) for bag in bags],
         [str(bag) for bag in learn_from or []],
         comparison,
@@ -126,6 +139,23 @@ def replay(
         )
     console.print(f"report: {page}", soft_wrap=True)
     output.finish({**data, "report": str(page)}, json)
+
+
+def _pretrained(specification: RobotSpecification, checkpoint: Path | None) -> tuple[WorldModel, str, Path]:
+    """The model to begin with, its version and where it lies."""
+    from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
+
+    path = checkpoint or shipped_checkpoint(specification)
+    model, card = load_checkpoint(path, specification)
+    return model, card.version, path
+
+
+def _untrained(specification: RobotSpecification, ticks: Iterator[Tick], seed: int) -> tuple[WorldModel, str]:
+    from adapt.evaluation.untrained import untrained_model
+    from adapt.model.checkpoint import content_hash
+
+    model = untrained_model(specification, ticks, seed)
+    return model, content_hash(model.state_dict())
 
 
 def _ticks_to_learn(specification: RobotSpecification, bags: list[Path], msg_dir: Path | None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,13 +188,19 @@ def compare(
         "hold_last": HoldLast(specification),
     }
     return Comparison(
-        entries=tuple(each.split("/")[-1] for each in specification.observation_names[entries]),
+        entries=_short_names(specification.observation_names[entries]),
         unit=measured_unit(specification),
         step_s=specification.period_s,
         time_s=(stamps - stamps[0]) * 1e-9,
         errors={name: open_loop_error(each, windows, entries) for name, each in forecasters.items()},
         runs=runs,
     )
+
+
+def _short_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Without the channel, where that leaves them apart."""
+    short = tuple(name.split("/")[-1] for name in names)
+    return short if len(set(short)) == len(short) else tuple(names)
 
 
 def measured_entries(specification: RobotSpecification) -> slice:

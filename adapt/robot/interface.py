@@ -19,7 +19,8 @@ class MessageField(Settings):
     topic: str = Field(pattern=r"^/[A-Za-z0-9_/]+$")
     type: str = Field(pattern=r"^[a-z0-9_]+/msg/[A-Za-z0-9]+$")
     field: str
-    """Path of attributes inside the message, such as `position` or `pose.position`."""
+    """Path of attributes inside the message, such as `position` or `pose.position`; a dot for the message
+    itself, the names then being paths, such as `position.x`."""
     names: tuple[str, ...] = ()
     """Which entries, in this order: joint names where the message carries names (JointState,
     JointTrajectory), attributes (x, y, z) where the field is a message, labels where it is an array."""

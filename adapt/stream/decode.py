@@ -46,7 +46,7 @@ def read_field(message: Any, source: MessageField, names: tuple[str, ...] | None
     """
     names = source.names if names is None else names
     try:
-        value = attrgetter(source.field)(message)
+        value = field_value(message, source)
     except AttributeError as error:
         raise UserError(f"topic {source.topic}: {source.type} has no field '{source.field}'") from error
     # REP 145: -1 in front of the covariance says that there is no such measurement.
@@ -68,6 +68,15 @@ def read_field(message: Any, source: MessageField, names: tuple[str, ...] | None
     if len(names) == 1 and isinstance(value, (int, float)):
         return np.array([float(value)])
     return _by_attribute(value, names, source)
+
+
+def field_value(message: Any, source: MessageField) -> Any:
+    """What a robot file's `field` names: a part of the message, or with a dot all of it.
+
+    Raises:
+        AttributeError: it has no such part.
+    """
+    return message if source.field == "." else attrgetter(source.field)(message)
 
 
 def message_labels(message: Any) -> list[str] | None:

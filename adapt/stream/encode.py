@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from adapt.errors import UserError
 from adapt.robot.interface import Channel, MessageField
-from adapt.stream.decode import QUATERNION, message_labels
+from adapt.stream.decode import QUATERNION, field_value, message_labels
 from adapt.stream.orientation import orientation_of
 from adapt.stream.tick import FloatArray
 
@@ -47,7 +46,7 @@ def write_field(
     if values.shape != (len(names),):
         raise ValueError(f"topic {source.topic}: {len(values)} values for {len(names)} names")
     try:
-        value = attrgetter(source.field)(message)
+        value = field_value(message, source)
         if isinstance(source, Channel) and source.transform == "projected_gravity":
             _set_attributes(value, QUATERNION, orientation_of(values))
         elif message_labels(message) is not None:

@@ -1,8 +1,11 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 from small_robot import ROBOT, write_bag
+
+from adapt.robot.load import load_robot
 
 SPLITS = ("adapt", "gate", "audit")
 
@@ -137,3 +140,29 @@ def test_a_rollback_without_an_earlier_version_is_refused(adapt, replayed):
         assert "no earlier version" in adapt.refused(*arguments)
     else:
         assert adapt.json(*arguments)["current"] != models["current"]
+
+
+CRAZYFLIE = Path(__file__).resolve().parents[3] / "shared" / "data" / "bag_crazyflie_vicon_mcap" / "bags"
+
+
+@pytest.mark.skipif(not CRAZYFLIE.is_dir(), reason=f"no real bags in {CRAZYFLIE}")
+def test_a_robot_without_a_simulation_is_learned_from_its_bags_alone(adapt, tmp_path):
+    settings = tmp_path / "quick.yaml"
+    settings.write_text("fresh_adapt_s: 6.0\nupdate: {steps: 40, rehearsal_share: 0.0}\n")
+    bags = [CRAZYFLIE / name for name in ("rollbag", "roll45bag")]
+    found = adapt.json(
+        *("replay", *bags, "--robot", "crazyflie", "--scratch"),
+        *("--settings", settings, "--out", tmp_path / "out"),
+    )
+    errors = found["open_loop_rmse"]
+    # What knows nothing foretells that nothing changes.
+    assert errors["before"]["total"] == pytest.approx(errors["hold_last"]["total"], rel=1e-3)
+    assert set(errors["before"]["joints"]) == set(load_robot("crazyflie").observation_names)
+    assert found["learning"]["candidates"] >= 1
+    assert any(each["kind"] == "candidate_made" for each in found["learning"]["gate"])
+
+
+def test_beginning_from_scratch_goes_with_no_checkpoint(adapt, bag, checkpoint):
+    arguments = ("replay", bag, "--robot", "so101", "--scratch")
+    assert "--scratch" in adapt.refused(*arguments, "--checkpoint", checkpoint)
+    assert "--scratch" in adapt.refused(*arguments, "--no-learn")

@@ -86,6 +86,12 @@ def test_attributes_are_read_by_name_however_deep() -> None:
         read_field(message, field(kind, "pose.position", ("x",)))
 
 
+def test_a_dot_is_the_message_itself() -> None:
+    message = SimpleNamespace(position=SimpleNamespace(x=1.0), orientation=SimpleNamespace(y=2.0))
+    names = ("orientation.y", "position.x")
+    assert read_field(message, field("geometry_msgs/msg/Pose", ".", names)).tolist() == [2.0, 1.0]
+
+
 def test_a_single_number_is_read() -> None:
     assert read_field(SimpleNamespace(data=7), field("std_msgs/msg/Int32", "data", ("count",))).tolist() == [
         7.0
