@@ -12,6 +12,7 @@ from adapt.commands import (
     bench,
     bench_adaptation,
     bench_deadlines,
+    bench_gate,
     bench_online,
     bench_planner,
     demo,
@@ -51,6 +52,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(ledger.app, name="ledger")
 bench.app.command("adaptation")(bench_adaptation.adaptation)
 bench.app.command("deadlines")(bench_deadlines.deadlines)
+bench.app.command("gate")(bench_gate.gate)
 bench.app.command("online")(bench_online.online)
 bench.app.command("planner")(bench_planner.planner)
 app.add_typer(bench.app, name="bench")
