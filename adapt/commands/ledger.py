@@ -41,19 +41,25 @@ def show(store: output.Store = output.DEFAULT_STORE, json: output.Json = False) 
         budget.add_row(split.value, str(used), str(left), str(count))
         data[split.value] = {"used": used, "remaining": left, "segments": count}
     console.print(budget)
-    versions = output.table("versions", "version", "parent", ">trained on", ">judged on")
+    columns = ("version", "parent", ">trained on", ">judged on", ">drove on trial", ">watched on")
+    versions = output.table("versions", *columns)
     trained = []
     for training in records.trainings:
         judged = sum(each.version == training.version for each in records.judgements)
-        versions.add_row(
-            training.version, training.parent, f"{len(training.segments)} segments", f"{judged} segments"
-        )
+        turns = sum(each.version == training.version for each in records.turns)
+        watched = sum(training.version in (each.version, *each.older) for each in records.watches)
+        counts = (len(training.segments), judged, turns, watched)
+        nouns = ("segments", "segments", "turns", "segments")
+        said = [f"{count} {noun}" for count, noun in zip(counts, nouns, strict=True)]
+        versions.add_row(training.version, training.parent, *said)
         trained.append(
             {
                 "version": training.version,
                 "parent": training.parent,
                 "trained_on": list(training.segments),
                 "judged_on": judged,
+                "turns": turns,
+                "watched_on": watched,
             }
         )
     if trained:

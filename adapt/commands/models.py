@@ -77,7 +77,11 @@ def show(
     json: output.Json = False,
 ) -> None:
     """Show a version: where it comes from, and what was decided on which evidence."""
-    from adapt.commands.facts import facts_tables, said
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from adapt.commands.explanation import explain
+    from adapt.commands.facts import facts_tables
     from adapt.commands.lineage import standing_text, why_text
 
     with _registry(store) as registry:
@@ -98,8 +102,8 @@ def show(
     for decision in decisions:
         kind = "returned to" if decision.kind == "rolled_back" else decision.kind
         console.print(f"{output.moment(decision.stamp_ns)}  {kind}: {decision.reason}", markup=False)
-        for key, value in decision.evidence.items():
-            console.print(f"    {key}: {said(value)}", markup=False)
+        for sentence in explain(decision.kind, decision.evidence):
+            console.print(Padding(Text(sentence), (0, 0, 0, 4)))
     output.finish(
         {
             **card.model_dump(mode="json"),
