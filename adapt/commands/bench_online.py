@@ -41,11 +41,14 @@ def online(
     straight to the servos, the pretrained model, the version that was admitted last and an oracle drive other
     paths, all the same ones, under the conditions that hold once all events of the scenario are over.
     """
+    from json import dumps
+
     import torch
 
     from adapt.bags.incident import free_folder
     from adapt.commands.replay import rehearsal_windows
     from adapt.evaluation.adaptation_online import Deployment, measure_online
+    from adapt.files import write_text
     from adapt.learning.settings import LearnerSettings
     from adapt.model.checkpoint import load_card, shipped_checkpoint
     from adapt.robot.load import load_robot
@@ -73,6 +76,8 @@ def online(
                 workers,
                 lambda what, share, task=task: bar.update(task, completed=share, note=what),  # type: ignore[misc]
             )
+            # One scenario takes minutes: what is known stays, whatever becomes of the others.
+            write_text(out / Path(name).stem / "online.json", dumps(results[name].as_dict(), indent=2) + "\n")
     output.console().print(_table(results))
     data = {
         "robot": specification.name,

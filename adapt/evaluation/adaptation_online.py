@@ -40,7 +40,7 @@ from adapt.stream.tick import Tick
 LEDGER = "ledger.sqlite"
 FIRST_LEARNING_SEED = 1000
 """Episodes that are measured have the seeds from 0 on: no path is both learned from and measured."""
-ORACLE = UpdateSettings(steps=3000, batch=128, learning_rate=1e-3, **REAL_DATA_ALONE)
+ORACLE = UpdateSettings(steps=2000, batch=128, learning_rate=1e-3, **REAL_DATA_ALONE)
 ORACLE_EPISODE_S = 60.0
 Report = Callable[[Tick, list[Event]], None]
 

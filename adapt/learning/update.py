@@ -31,7 +31,7 @@ class UpdateSettings(Settings):
     """Which weights change, and in what form: see `trainable_weights`."""
     rank: int = Field(default=4, gt=0)
     """Of the adapters of `low_rank`."""
-    steps: int = Field(default=200, gt=0)
+    steps: int = Field(default=600, gt=0)
     batch: int = Field(default=64, gt=0)
     rehearsal_share: float = Field(default=0.25, ge=0, lt=1)
     """Part of each batch that comes from simulation."""
@@ -43,7 +43,7 @@ class UpdateSettings(Settings):
     """Steps in which the learning rate rises from zero to the largest."""
     pull: float = Field(default=1.0, ge=0)
     """Each step moves the weights towards the parent's by this times the learning rate."""
-    blend: float = Field(default=0.75, gt=0, le=1)
+    blend: float = Field(default=1.0, gt=0, le=1)
     """The candidate lies so far on the way from the parent's weights to the trained ones: with little
     data the middle forecasts better than the end (Wortsman et al., WiSE-FT, CVPR 2022)."""
     gradient_norm: float | None = Field(default=1.0, gt=0)
