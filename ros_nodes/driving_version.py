@@ -58,7 +58,7 @@ class DrivingVersion:
         self._clock = clock
         model, card = load_checkpoint(checkpoint, specification)
         self._pretrained = card.version
-        self._kept = self._admitted = self._refused = ""
+        self._kept = self._admitted = ""
         self._wanted = _Wanted(self._pretrained, "", 0, {self._pretrained: model})
 
     def keep_to(self, version: str) -> None:
@@ -81,21 +81,16 @@ class DrivingVersion:
         self._admitted = version
 
     def take_turn(self, version: str, until_ns: int) -> None:
-        """Let a candidate drive until then; empty ends its turn. One that was refused gets no other.
+        """Let a candidate drive until then; empty ends its turn.
 
         Raises:
             UserError: it cannot be read; no turn begins.
         """
-        turn = "" if self._kept or version == self._refused else version
+        turn = "" if self._kept else version
         models = self._wanted.models
         if turn and turn not in models:
             models = {**models, turn: self._read(turn)}
         self._wanted = self._wanted._replace(turn=turn, until_ns=until_ns, models=models)
-
-    def refuse(self, version: str) -> None:
-        """End the turn of a candidate, for good."""
-        self._refused = version
-        self._wanted = self._wanted._replace(turn="")
 
     def due(self, now_ns: int, version: str, base: str) -> Swap | None:
         """What has to be changed for the next tick; None where `version` may go on for `base`."""

@@ -275,8 +275,6 @@ class PlannerNode(LifecycleNode):
             self._forecasts.publish(forecast_message(forecast))
         if self._pilot.surprised:
             self._events.publish("prediction_error", "error", {"version": self._version}, stamp_ns=tick_ns)
-            if self._version != self._base:
-                self._versions.refuse(self._version)
         return proposal
 
     def _propose(self, actions: FloatArray) -> None:

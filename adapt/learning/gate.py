@@ -48,6 +48,8 @@ class TrialSettings(Settings):
     """A ratio of task errors of exp(this) or more counts as a whole win or loss."""
     most_pairs: int = Field(default=40, gt=0)
     """Without a decision after so many pairs of turns the candidate is rejected."""
+    most_alarms: int = Field(default=2, gt=0)
+    """So is one of whose turns so many more than of the incumbent's were cut short by an alarm."""
 
 
 class GateSettings(Settings):
@@ -156,6 +158,7 @@ class DrivingGate:
         self._worse = BettingTest()
         self._limited_more = BettingTest()
         self._results: list[tuple[float, float]] = []
+        self._lost = 0
 
     def observe(self, candidate_cost: float, incumbent_cost: float, limited_more: int = 0) -> None:
         """Take the two task errors of one pair of turns.
@@ -172,6 +175,13 @@ class DrivingGate:
         self._limited_more.observe(limited_more)
         self._results.append((candidate_cost, incumbent_cost))
 
+    def lose_pair(self) -> None:
+        """Take a pair in which an alarm cut the candidate's turn short: a whole loss."""
+        self._better.observe(-1.0)
+        self._not_worse.observe(-1.0)
+        self._worse.observe(1.0)
+        self._lost += 1
+
     def decide(self) -> Decision:
         """Decide on what was seen so far."""
         evidence, threshold = self.evidence(), self._threshold
@@ -183,15 +193,16 @@ class DrivingGate:
         if self._not_worse.e_value >= threshold and self._no_disaster():
             better = self._better.e_value >= threshold
             return Decision("admit", "drives better" if better else f"drives not worse {within}", evidence)
-        if len(self._results) >= self._settings.most_pairs:
-            return Decision("reject", f"no decision after {len(self._results)} pairs of turns", evidence)
+        if evidence["pairs"] >= self._settings.most_pairs:
+            return Decision("reject", f"no decision after {evidence['pairs']} pairs of turns", evidence)
         return Decision("undecided", "not enough turns yet", evidence)
 
     def evidence(self) -> dict[str, Any]:
         """What was seen so far, as numbers for the records."""
         costs = np.sqrt(np.mean(np.square(self._results), axis=0)).tolist() if self._results else (None, None)
         return {
-            "pairs": len(self._results),
+            "pairs": len(self._results) + self._lost,
+            "pairs_lost_by_alarm": self._lost,
             "margin": self._settings.margin,
             "e_better": self._better.e_value,
             "e_not_worse": self._not_worse.e_value,

@@ -5,12 +5,15 @@ drive no better. Two turns make a pair. Which of the two versions begins is draw
 that conditions that drift favour neither. Each turn lasts until enough motion was measured, and gives one
 cost: the RMS of the task's error, as the robot file scales it. The pairs decide; see `DrivingGate`.
 
-A candidate loses at once where the safety node falls back, or the planner's predictions prove wrong, while
-it drives.
+A turn ends at once where the safety node takes over or the planner's predictions prove wrong. What only a
+version can be blamed for, such as a proposal that is not finite, costs a candidate the trial. Alarms that a
+busy machine or a broken robot raises too (once in 100 s was seen, whoever drove) cost it the pair, and the
+trial when they were raised against it more often than against the incumbent.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +31,10 @@ from adapt.stream.tick import FloatArray, Tick
 
 NO_FAULT_OF_A_VERSION = ("sensor_missing", "sensor_late", "clock_jump", "shutdown")
 """Why the safety node may fall back or stop whoever drives."""
+ALARMS = {
+    "prediction_error": "its predictions proved wrong",
+    "proposal_late": "its plans did not come in time",
+}
 
 
 @dataclass(slots=True)
@@ -68,11 +75,12 @@ class Trial:
         self._task = TaskReward(specification, torch.device("cpu"))
         self._episode_ticks = max(1, round(settings.episode_s * specification.rate_hz))
         self._settle_ticks = round(settings.settle_s * specification.rate_hz)
-        self._still = settings.still
+        self._settings = settings
         self._gate = DrivingGate(settings, threshold)
         self._lost = ""
         self._pair: list[Turn] = []
         both = self.candidate, self.incumbent
+        self._alarms: Counter[str] = Counter()
         past = [turn for turn in ledger.records.turns if (turn.candidate, turn.incumbent) == both]
         for turn in past:
             self._count(turn)
@@ -128,18 +136,17 @@ class Trial:
         """Take an event of another node.
 
         Raises:
-            sqlite3.Error: that the candidate has lost could not be written down; it has all the same.
+            sqlite3.Error: that a turn was cut short could not be written down.
         """
-        last = self._last
-        driven = last is not None and last.version == self.candidate
+        reason = str(detail.get("reason", ""))
         if kind.startswith("limited_"):
             self._limited += 1 + int(detail.get("held_back", 0))
-        elif kind == "prediction_error" and detail.get("version") == self.candidate:
-            self._lose("its predictions were wrong while it drove")
-        elif kind in ("safety_fallback", "safety_stopped") and driven:
-            reason = str(detail.get("reason", ""))
-            if reason not in NO_FAULT_OF_A_VERSION:
-                self._lose(f"the safety node took over while it drove ({reason.replace('_', ' ')})")
+        elif kind == "prediction_error" and detail.get("version") == self.drives:
+            self._cut_short(kind)
+        elif kind in ("safety_fallback", "safety_stopped") and (
+            reason in ALARMS or (self.drives == self.candidate and reason not in NO_FAULT_OF_A_VERSION)
+        ):
+            self._cut_short(reason)
 
     def _begin_turn(self) -> None:
         self._first = None
@@ -157,11 +164,17 @@ class Trial:
         self._number += 1
         return [Event("trial_pair", {"version": self.candidate, **self._gate.evidence()})]
 
-    def _lose(self, reason: str) -> None:
-        if not self._lost:
-            self._lost = reason
-            if self._last is not None:
-                self._written(self._first or self._last, self._last, self.candidate, None, reason)
+    def _cut_short(self, reason: str) -> None:
+        last = self._last
+        if self._lost or last is None or last.version != self.drives:
+            return
+        self._count(self._written(self._first or last, last, self.drives, None, reason))
+        self._begin_turn()
+        self._pair.clear()
+        self._number += 1
+        # Now the incumbent drives: pairs for which the lot says otherwise are left out.
+        while self.drives == self.candidate:
+            self._number += 1
 
     def _written(self, first: Tick, last: Tick, version: str, cost: float | None, ended: str) -> Turn:
         return self._ledger.record_turn(
@@ -179,7 +192,7 @@ class Trial:
 
     def _count(self, turn: Turn) -> None:
         if turn.cost is None:
-            self._lost = turn.ended
+            self._count_alarm(turn)
             return
         if self._pair and self._pair[0].pair != turn.pair:
             self._pair.clear()
@@ -192,12 +205,23 @@ class Trial:
             self._gate.observe(candidate.cost, incumbent.cost, limited_more)
             self._pair.clear()
 
+    def _count_alarm(self, turn: Turn) -> None:
+        self._alarms[turn.version] += 1
+        if turn.version != self.candidate:
+            return
+        self._gate.lose_pair()
+        mine, other = self._alarms[self.candidate], self._alarms[self.incumbent]
+        if turn.ended not in ALARMS:
+            self._lost = f"the safety node took over while it drove ({turn.ended.replace('_', ' ')})"
+        elif mine >= other + self._settings.most_alarms:
+            self._lost = f"{ALARMS[turn.ended]} in {mine} of its turns, those of the incumbent in {other}"
+
     def _moves(self, before: Tick, tick: Tick) -> bool:
         """Whether anything is asked or done: at rest all versions do equally well."""
         now = self._error(tick.observation, tick.command)
         seen = now - self._error(before.observation, tick.command)
         wanted = now - self._error(tick.observation, before.command)
-        return float(torch.stack([seen, wanted]).abs().max()) > self._still
+        return float(torch.stack([seen, wanted]).abs().max()) > self._settings.still
 
     def _error(self, observation: FloatArray, command: FloatArray) -> torch.Tensor:
         return self._task.error(torch.from_numpy(observation), torch.from_numpy(command))

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
-from deployment import Deployment
-from small_arm import PERIOD_NS, START_NS, servo_motion, ticks_of
+from deployment import ARM, Deployment, real_ticks
+from small_arm import PERIOD_NS, START_NS, servo_motion, ticks_of, tiny_model
 
-from adapt.learning.drift import Detector
+from adapt.learning.drift import Detector, DriftSettings
+from adapt.learning.gate import BettingTest, share_of
+from adapt.learning.settings import LearnerSettings
 from adapt.learning.update import forecast_error
 from adapt.learning.verification import verify_ledger
+from adapt.model.checkpoint import content_hash
 from adapt.model.windows import cut_windows
 
 
@@ -70,3 +73,65 @@ def test_a_change_is_learned_at_once_and_the_old_version_comes_back_with_the_old
     back = deployment.registry.load(events[0].detail["version"])[0]
     assert error_on(back, *soft) < error_on(models[knows_stiff], *soft)
     assert verify_ledger(tmp_path / "ledger.sqlite") == []
+
+
+def with_a_bad_admission(folder, pretrained) -> Deployment:
+    """The gate was wrong, or somebody by hand: a version drives that knows less than the one before."""
+    deployment = Deployment(folder, pretrained, LearnerSettings(fresh_adapt_s=1e6))
+    if len(deployment.registry.versions()) == 1:
+        worse = deployment.registry.add(tiny_model(ARM, seed=5), deployment.learner.incumbent, {}).version
+        deployment.now_ns += 1
+        deployment.registry.admit(worse, {}, "by hand")
+    return deployment
+
+
+def test_an_admission_that_was_a_mistake_is_rolled_back_and_a_restart_changes_nothing(tmp_path, pretrained):
+    first = content_hash(pretrained.state_dict())
+    ticks = list(real_ticks(60.0, skip_s=0.2))
+    whole = with_a_bad_admission(tmp_path / "whole", pretrained)
+    (event,) = [event for event in whole.live(ticks) if event.kind == "rolled_back"]
+    assert whole.registry.current() == whole.learner.incumbent == first
+    decision = whole.registry.decisions()[-1]
+    assert decision.kind == "rolled_back" and decision.evidence["from"] == event.detail["from"] != first
+    assert decision.evidence["e_better"] >= decision.evidence["threshold"] > 32.0
+    watches = whole.ledger.records.watches
+    assert len(watches) > decision.evidence["segments"] and set(watches[0].older) == {first}
+    assert verify_ledger(tmp_path / "whole" / "ledger.sqlite") == []
+
+    parted = tmp_path / "parted"
+    border_ns = whole.ledger.records.segments[3].last_stamp_ns
+    before = with_a_bad_admission(parted, pretrained)
+    before.live([tick for tick in ticks if tick.stamp_ns <= border_ns])
+    assert before.ledger.records.watches and before.registry.current() != first
+    after = with_a_bad_admission(parted, pretrained)
+    after.live([tick for tick in ticks if tick.stamp_ns > border_ns])
+    assert after.ledger.records.watches == watches
+    assert after.registry.decisions()[-1].evidence == decision.evidence
+
+
+def test_a_kill_between_what_was_seen_and_the_rollback_is_made_good(tmp_path, pretrained, monkeypatch):
+    killed = with_a_bad_admission(tmp_path, pretrained)
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("adapt.registry.registry.Registry.rollback", kill)
+        killed.live(real_ticks(60.0, skip_s=0.2))
+    again = with_a_bad_admission(tmp_path, pretrained)
+    assert "rolled_back" in [event.kind for event in again.learner.work()]
+    assert again.registry.current() == content_hash(pretrained.state_dict())
+
+
+def test_versions_that_forecast_alike_are_rolled_back_no_more_often_than_is_promised():
+    generator = np.random.default_rng(2)
+    runs, rolled_back = 200, 0
+    for _ in range(runs):
+        for admission in range(1, 4):
+            test = BettingTest()
+            for value in np.clip(generator.normal(0, 0.5, 200), -1, 1):
+                test.observe(value)
+                if test.e_value >= 1.0 / (DriftSettings().false_rollbacks * share_of(admission)):
+                    rolled_back += 1
+                    break
+    assert rolled_back <= 0.05 * runs
