@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,9 +120,11 @@ def inspect_bag(specification: RobotSpecification, path: Path, msg_dir: Path | N
     """Hold a robot file against a bag; only the topics in both are decoded.
 
     Raises:
-        UserError: the bag cannot be read at all. What does not fit is in the result.
+        UserError: the bag cannot be read at all. What does not fit, and where reading ended, is in the
+            result.
     """
     statistics = TopicStatistics(specification)
+    ended: tuple[str, ...] = ()
     with Bag(path, msg_dir) as bag:
         info = bag.info
         types = {topic.name: topic.type for topic in info.topics}
@@ -132,9 +134,13 @@ def inspect_bag(specification: RobotSpecification, path: Path, msg_dir: Path | N
             for topic, type_name in statistics.topics.items()
             if types.get(topic) == type_name and topic not in undecodable
         ]
-        for topic, _, receive_ns, message in bag.messages(fitting):
-            statistics.feed(topic, message_stamp(message), receive_ns, message)
-    return statistics.report(str(path), types, undecodable)
+        try:
+            for topic, _, receive_ns, message in bag.messages(fitting):
+                statistics.feed(topic, message_stamp(message), receive_ns, message)
+        except UserError as error:
+            ended = (str(error),)
+    inspection = statistics.report(str(path), types, undecodable)
+    return replace(inspection, problems=(*ended, *inspection.problems))
 
 
 def _values(field: MessageField, names: tuple[str, ...], message: object) -> FloatArray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapt.bags.reader import Bag, TopicInfo
+from adapt.bags.topic import RawMessage
 from adapt.errors import UserError
 
 STAMP_OFFSET = 4
@@ -38,14 +39,14 @@ def playback(
     """Messages of a bag in the order of their log time; all topics where none are given.
 
     Raises:
-        UserError: the bag cannot be read.
+        UserError: the bag cannot be read, or a message is shorter than its header.
     """
     with Bag(path, msg_dir) as bag:
         start_ns = bag.info.start_ns
         headers = {topic.name: bag.starts_with_header(topic.type) for topic in bag.info.topics}
         for message in bag.raw(topics or None):
             after_ns = round((message.stamp_ns - start_ns) / speed)
-            stamp_ns = header_stamp(message.data) if headers[message.topic] else 0
+            stamp_ns = _stamp(path, message) if headers[message.topic] else 0
             stamp_after_ns = round((stamp_ns - start_ns) / speed) if stamp_ns else None
             yield Due(message.topic, after_ns, message.data, stamp_after_ns)
 
@@ -66,6 +67,14 @@ def topics_to_play(path: Path, topics: Collection[str] = (), msg_dir: Path | Non
     if not sum(topic.messages for topic in chosen):
         raise UserError(f"{path}: there is nothing to play in it")
     return chosen
+
+
+def _stamp(path: Path, message: RawMessage) -> int:
+    try:
+        return header_stamp(message.data)
+    except (struct.error, IndexError) as error:
+        where = f"topic {message.topic} at {message.stamp_ns} ns"
+        raise UserError(f"{path}: {where}: too short for its header: play other topics") from error
 
 
 def header_stamp(data: bytes) -> int:

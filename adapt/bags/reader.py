@@ -7,17 +7,17 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, QosDurability
 from rosbags.rosbag2 import Reader
 
 from adapt.bags.message_types import BagTypes
+from adapt.bags.salvage import first_damage
 from adapt.bags.topic import RawMessage
 from adapt.errors import UserError
 
 logger = logging.getLogger(__name__)
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +140,17 @@ class Bag:
         connections = [connection for connection in self._reader.connections if wanted(connection)]
         if not connections:
             return
-        stored = self._reader.messages(connections)
-        while True:
-            with _damage(self.path):
-                item = next(stored, None)
-            if item is None:
-                return
-            yield item
+        read, last = 0, ""
+        try:
+            for connection, stamp_ns, data in self._reader.messages(connections):
+                if not isinstance(data, (bytes, memoryview)):
+                    raise UserError(f"{self.path}: topic {connection.topic} at {stamp_ns} ns: holds no bytes")
+                read, last = read + 1, f", the last on {connection.topic} at {stamp_ns} ns"
+                yield connection, stamp_ns, data
+        except UserError:
+            raise
+        except Exception as error:
+            raise _damaged(self.path, error, f" after {read} messages{last}") from error
 
 
 def read_bag(
@@ -207,6 +211,19 @@ def _damage(path: Path, problem: str = "") -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        damage = problem or f"damaged or cut off: if it is MCAP, run 'adapt bags recover {path}'"
-        raise UserError(f"{path}: {damage} ({reason})") from error
+        if problem:
+            raise UserError(f"{path}: {problem} ({_reason(error)})") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception, after: str = "") -> UserError:
+    """Says where the damage is, as far as that can be found, and the cure."""
+    files = sorted(path.glob("*.mcap")) if path.is_dir() else [path] * (path.suffix == ".mcap")
+    found = next((damage for file in files if (damage := first_damage(file)) is not None), None)
+    where = "" if found is None else f": from byte {found.offset} of {Path(found.file).name} on"
+    cure = f"run 'adapt bags recover {path}'" if files else "take the copy that is whole"
+    return UserError(f"{path}: damaged or cut off{after}{where} ({_reason(error)}): {cure}")
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mcap.records import Channel, Chunk, McapRecord, Message, Schema
-from mcap.stream_reader import StreamReader, breakup_chunk
-
-from adapt.bags.topic import TopicDescription
+from adapt.bags.salvage import Damage, Salvage
 from adapt.bags.writer import BagWriter
 from adapt.errors import UserError
 
@@ -24,13 +20,15 @@ class Recovery:
         bag: the new bag's folder.
         messages: saved messages by topic.
         damaged_chunks: chunks that were there whole but did not pass their checksum.
-        unread_bytes: bytes at the end of the sources, after the last record that could be read.
+        unread_bytes: bytes of the sources that could not be read.
+        damage: where they are, and why.
     """
 
     bag: Path
     messages: dict[str, int]
     damaged_chunks: int
     unread_bytes: int
+    damage: tuple[Damage, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -47,7 +45,7 @@ def recover(path: Path, out: Path | None = None) -> Recovery:
     Raises:
         UserError: there is no MCAP file, nothing could be read from it, or `out` exists.
     """
-    salvages = [_Salvage(source) for source in _sources(path)]
+    salvages = [Salvage(source) for source in _sources(path)]
     found = chain.from_iterable(salvage.messages() for salvage in salvages)
     first = next(found, None)
     if first is None:
@@ -59,11 +57,13 @@ def recover(path: Path, out: Path | None = None) -> Recovery:
             if topic.name not in writer.message_counts:
                 writer.add_described_topic(topic)
             writer.write(topic.name, message.log_time, message.data)
+    damage = tuple(chain.from_iterable(salvage.damage for salvage in salvages))
     return Recovery(
         folder,
         dict(writer.message_counts),
         sum(salvage.damaged_chunks for salvage in salvages),
-        sum(salvage.unread_bytes for salvage in salvages),
+        sum(each.bytes for each in damage),
+        damage,
     )
 
 
@@ -78,60 +78,3 @@ def _sources(path: Path) -> list[Path]:
     if not path.name.endswith((".mcap", ".mcap.tmp")):
         raise UserError(f"{path}: only .mcap and .mcap.tmp recordings can be recovered")
     return [path]
-
-
-class _Salvage:
-    """Reads what is whole in one MCAP file, from its beginning, without its index."""
-
-    def __init__(self, path: Path) -> None:
-        self.damaged_chunks = 0
-        self.unread_bytes = 0
-        self._path = path
-        self._schemas: dict[int, Schema] = {}
-        self._topics: dict[int, TopicDescription] = {}
-
-    def messages(self) -> Iterator[tuple[TopicDescription, Message]]:
-        for record in self._records():
-            if isinstance(record, Schema):
-                self._schemas[record.id] = record
-            elif isinstance(record, Channel):
-                self._topics[record.id] = self._described(record)
-            elif isinstance(record, Message) and record.channel_id in self._topics:
-                yield self._topics[record.channel_id], record
-
-    def _records(self) -> Iterator[McapRecord]:
-        size = self._path.stat().st_size
-        with self._path.open("rb") as file:
-            records = StreamReader(file, emit_chunks=True, record_size_limit=size).records
-            position = 0
-            while True:
-                try:
-                    record = next(records, None)
-                except Exception:  # The file ends or breaks here: whatever the parser met is the end.
-                    self.unread_bytes = size - position
-                    return
-                if record is None:
-                    return
-                position = file.tell()
-                if isinstance(record, Chunk):
-                    yield from self._chunk(record)
-                else:
-                    yield record
-
-    def _chunk(self, chunk: Chunk) -> list[McapRecord]:
-        try:
-            return breakup_chunk(chunk, validate_crc=True)
-        except Exception:  # A chunk with a wrong checksum, or that does not unpack: skipped and counted.
-            self.damaged_chunks += 1
-            return []
-
-    def _described(self, channel: Channel) -> TopicDescription:
-        schema = self._schemas.get(channel.schema_id)
-        return TopicDescription(
-            channel.topic,
-            schema.name if schema else "unknown/msg/Unknown",
-            schema.data.decode(errors="replace") if schema else "",
-            schema.encoding if schema else "",
-            channel.metadata.get("topic_type_hash", ""),
-            channel.metadata.get("offered_qos_profiles", ""),
-        )

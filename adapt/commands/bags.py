@@ -58,6 +58,9 @@ def recover(
     console = output.console()
     for topic, count in sorted(saved.messages.items()):
         console.print(f"{count:>8}  {topic}")
-    lost = f"{saved.damaged_chunks} damaged chunks and {saved.unread_bytes} bytes at the end were lost"
+    for each in saved.damage:
+        where = f"{each.file}: {each.bytes} bytes from {each.offset} on"
+        console.print(f"{where} cannot be read: {each.reason}", markup=False, soft_wrap=True)
+    lost = f"{saved.damaged_chunks} damaged chunks, {saved.unread_bytes} bytes were lost"
     console.print(f"{saved.bag}: {sum(saved.messages.values())} messages saved; {lost}")
     output.finish(saved.as_dict(), json)

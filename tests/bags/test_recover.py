@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -14,6 +15,7 @@ from rosbags.highlevel import AnyReader
 
 from adapt.bags.reader import bag_info, read_bag
 from adapt.bags.recover import recover
+from adapt.bags.salvage import CHUNK
 from adapt.errors import UserError
 
 WRITE_FOR_EVER = """
@@ -97,3 +99,41 @@ def test_what_holds_nothing_is_said_to(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(UserError, match=r"x\.mcap.*nothing to recover"):
         recover(path)
     assert [each.name for each in tmp_path.iterdir()] == ["x.mcap"]
+
+
+def test_behind_damage_every_whole_chunk_is_found_and_the_damage_is_named(tmp_path: Path) -> None:
+    bag = write_joint_bag(tmp_path / "bag", count=600)
+    path = bag / "bag_0.mcap"
+    content = bytearray(path.read_bytes())
+    chunks = [match.start() for match in CHUNK.finditer(content)]
+    assert len(chunks) > 10
+    first_chunk, wrong_length, zeroed = chunks[0], chunks[4], chunks[8]
+    content[first_chunk + 60] ^= 1
+    content[wrong_length + 1 : wrong_length + 9] = (10**6).to_bytes(8, "little")
+    content[zeroed - 20 : zeroed + 30] = bytes(50)
+    path.write_bytes(content)
+    recovery = recover(bag)
+    kept = [int(message.position[0]) for _, _, _, message in read_bag(recovery.bag)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(kept) if later != earlier + 1]
+    in_a_chunk = 600 // len(chunks) + 2
+    assert kept == sorted(set(kept)) and kept[0] <= in_a_chunk
+    assert len(gaps) == 2 and max(gaps) <= in_a_chunk
+    places = [(each.file, each.offset, each.offset + each.bytes) for each in recovery.damage]
+    for damaged in (first_chunk + 60, wrong_length + 5, zeroed):
+        assert any(file == str(path) and start <= damaged < end for file, start, end in places)
+    assert all(each.reason for each in recovery.damage)
+
+
+def test_a_first_chunk_that_is_lost_takes_no_topic_with_it(tmp_path: Path) -> None:
+    bag = write_joint_bag(tmp_path / "bag", count=300)
+    path = bag / "bag_0.mcap"
+    content = bytearray(path.read_bytes())
+    start = next(CHUNK.finditer(content)).start()
+    content[start + 50 : start + 90] = bytes(40)
+    path.write_bytes(content)
+    assert 250 < recover(bag, tmp_path / "saved").messages["/joint_states"] < 300
+    # Without a whole summary nobody knows what the messages are of.
+    content[-20] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="nothing to recover"):
+        recover(bag, tmp_path / "unknown")
