@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +68,8 @@ Serve = Callable[[Trigger.Request, Trigger.Response], Trigger.Response]
 class LearnerNode(Node):
     """Callbacks only queue ticks and events; one thread feeds them to the learner and lets it work.
 
-    With `closed_loop` (where a robot moves, and not a bag is played) a candidate that forecasts better takes
-    turns at driving; the learner tells the planner each turn on TURN_TOPIC.
+    A candidate that forecasts better takes turns at driving, which the planner is told on TURN_TOPIC; without
+    `closed_loop`, as where a bag is played, whatever the settings say, it does not.
 
     Services (std_srvs/Trigger): /learner/pause takes no ticks and does no work until /learner/resume;
     /learner/rollback returns to the version before, at once, also while paused. A disk that is full or
@@ -96,7 +96,6 @@ class LearnerNode(Node):
             self.get_logger().warning(
                 f"{rehearsal}: no such file; forgetting of the simulation is not bounded"
             )
-        settings = Path(given["settings"])
         store = Path(given["store"])
         try:
             self._registry = Registry(store, specification, self._now)
@@ -106,14 +105,14 @@ class LearnerNode(Node):
             self._ledger = Ledger(store / "ledger.sqlite", specification, self._now, given["seed"])
             self._learner = Learner(
                 specification,
-                load_settings(settings, LearnerSettings) if given["settings"] else LearnerSettings(),
+                _settings(given),
                 self._registry,
                 self._ledger,
                 load_checkpoint(checkpoint, specification)[0],
                 load_windows(rehearsal, specification) if rehearsal.is_file() or given["rehearsal"] else None,
                 given["seed"],
                 self._now,
-                live=given["closed_loop"],
+                live=True,
             )
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"parameter 'store' of node 'learner': {store}: {error}") from error
@@ -271,6 +270,14 @@ class LearnerNode(Node):
         """Fail loudly: without its thread the node would look alive and learn nothing."""
         if not self._thread.is_alive() and not self._leave.is_set():
             raise RuntimeError("the learning thread has ended: see the error above")
+
+
+def _settings(given: Mapping[str, Any]) -> LearnerSettings:
+    path = given["settings"]
+    settings = load_settings(Path(path), LearnerSettings) if path else LearnerSettings()
+    if given["closed_loop"]:
+        return settings
+    return settings.model_copy(update={"gate": settings.gate.model_copy(update={"closed_loop": False})})
 
 
 def main(args: list[str] | None = None) -> int:

@@ -100,7 +100,8 @@ class Trial:
     @property
     def winning(self) -> bool:
         """Whether there are pairs, and their evidence speaks for the candidate."""
-        return bool(self._gate.evidence()["e_not_worse"] > 1.0)
+        evidence = self._gate.evidence()
+        return bool(evidence["pairs"] and evidence["e_not_worse"] > 1.0)
 
     def decide(self) -> Decision:
         """Decide on the turns so far."""

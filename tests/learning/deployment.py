@@ -31,7 +31,9 @@ QUICK = LearnerSettings(
 class Deployment:
     """One life of a learner; another on the same folder goes on from there."""
 
-    def __init__(self, folder: Path, model, settings=None, robot=ARM, seed: int = 0, rehearsal=None):
+    def __init__(
+        self, folder: Path, model, settings=None, robot=ARM, seed: int = 0, rehearsal=None, drives=False
+    ):
         self.now_ns = START_NS
         self.events: list[Event] = []
         self.registry = Registry(folder / "registry", robot, self.clock)
@@ -40,7 +42,7 @@ class Deployment:
         update = UpdateSettings(steps=120, learning_rate=5e-4, blend=1.0)
         settings = settings or LearnerSettings(fresh_adapt_s=20.0, update=update)
         self.learner = Learner(
-            robot, settings, self.registry, self.ledger, model, rehearsal, seed, self.clock
+            robot, settings, self.registry, self.ledger, model, rehearsal, seed, self.clock, live=drives
         )
 
     def clock(self) -> int:
