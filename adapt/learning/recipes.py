@@ -7,7 +7,7 @@ from typing import Any, Literal
 from adapt.learning.update import UpdateSettings
 
 Recipe = Literal["default", "simdist", "scratch", "linear", "residual", "low_rank"]
-REAL_DATA_ALONE: dict[str, Any] = {"rehearsal_share": 0.0, "pull": 0.0, "blend": 1.0}
+REAL_DATA_ALONE: dict[str, Any] = {"rehearsal_share": 0.0, "pull": 0.0, "blend": 1.0, "epochs": None}
 EPOCHS = 100
 """Of SimDist."""
 

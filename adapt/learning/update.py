@@ -32,6 +32,9 @@ class UpdateSettings(Settings):
     rank: int = Field(default=4, gt=0)
     """Of the adapters of `low_rank`."""
     steps: int = Field(default=600, gt=0)
+    """At most."""
+    epochs: float | None = Field(default=20.0, gt=0)
+    """No window is seen more often than this, on average: with little data there are fewer steps."""
     batch: int = Field(default=64, gt=0)
     rehearsal_share: float = Field(default=0.25, ge=0, lt=1)
     """Part of each batch that comes from simulation."""
@@ -55,11 +58,18 @@ class UpdateSettings(Settings):
             raise ValueError("method 'scratch' needs rehearsal_share 0, pull 0 and blend 1: it has no parent")
         return self
 
-    def rate(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
+    def steps_on(self, windows: int) -> int:
+        """How many steps a training on so many real windows has."""
+        if self.epochs is None:
+            return self.steps
+        real = self.batch * (1.0 - self.rehearsal_share)
+        return max(1, min(self.steps, math.ceil(self.epochs * windows / real)))
+
+    def rate(self, step: int, steps: int | None = None) -> float:
+        """Learning rate of a step, counted from 0, of a training of so many steps; None for `steps`."""
         if step < self.warm_up:
             return self.learning_rate * step / self.warm_up
-        fallen = (step - self.warm_up) / max(1, self.steps - self.warm_up)
+        fallen = (step - self.warm_up) / max(1, (steps or self.steps) - self.warm_up)
         return self.learning_rate * (1.0 - fallen * (1.0 - self.last_rate))
 
 
@@ -85,6 +95,7 @@ class DynamicsUpdate:
         self.settings = settings
         self.model = model.train()
         self.taken = 0
+        self._steps = settings.steps
         self.skipped = 0
         self._generator = generator
         self._rehearsal = None if rehearsal is None else without_commands(rehearsal)
@@ -101,12 +112,14 @@ class DynamicsUpdate:
     @property
     def done(self) -> bool:
         """Whether all steps were taken."""
-        return self.taken >= self.settings.steps
+        return self.taken >= self._steps
 
     def step(self, windows: Windows) -> float | None:
         """One step on a batch of real windows; gives their loss, or None where the step was skipped."""
         weights = list(self._weights.values())
-        rate = self.settings.rate(self.taken)
+        if self.taken == 0:
+            self._steps = self.settings.steps_on(len(windows))
+        rate = self.settings.rate(self.taken, self._steps)
         self._optimiser.param_groups[0]["lr"] = rate
         self.taken += 1
         batch, real = self._batch(windows)

@@ -106,6 +106,17 @@ def test_the_rate_rises_in_the_warm_up_and_falls_to_the_last():
     assert [plain.rate(step) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
 
 
+def test_little_data_are_not_gone_through_too_often():
+    settings = UpdateSettings(steps=600, batch=64, rehearsal_share=0.25, epochs=20.0)
+    assert settings.steps_on(480) == 200 and settings.steps_on(10_000) == 600 and settings.steps_on(1) == 1
+    assert settings.model_copy(update={"epochs": None}).steps_on(1) == 600
+    few = real_windows(1).select(slice(0, 12))
+    update = DynamicsUpdate(settings, tiny_model(ARM), None, torch.Generator().manual_seed(0))
+    while not update.done:
+        update.step(few)
+    assert update.taken == settings.steps_on(len(few))
+
+
 def test_simdists_recipe_is_nothing_but_real_data():
     settings = recipe("simdist", 3200)
     assert (settings.steps, settings.batch, settings.learning_rate) == (10_000, 32, 2e-4)
