@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adapt.commands import output, ros
 from adapt.errors import UserError
+
+if TYPE_CHECKING:
+    from adapt.bags.agreement import Agreement
 
 
 def doctor(
@@ -20,6 +23,7 @@ def doctor(
     json: output.Json = False,
 ) -> None:
     """Check a robot file, and hold it against a bag or the live topics."""
+    from adapt.bags.agreement import compare_with_live
     from adapt.bags.inspection import inspect_bag
     from adapt.bags.tables import print_inspection
     from adapt.robot.load import load_robot
@@ -27,8 +31,10 @@ def doctor(
     if live and bag is not None:
         raise UserError("options --bag and --live: give one of the two")
     specification = load_robot(robot)
+    agreement: Agreement | None = None
     if bag is not None:
         inspection = inspect_bag(specification, bag, msg_dir)
+        agreement = None if inspection.problems else compare_with_live(bag, specification)
     elif live:
         inspection = ros.live("doctor").inspect_live(specification, seconds)
     else:
@@ -38,6 +44,13 @@ def doctor(
         output.finish({"robot": specification.name, "schema_hash": specification.schema_hash}, json)
         return
     print_inspection(inspection, output.console())
-    output.finish(inspection.as_dict(), json)
+    if agreement is not None:
+        differ = ", ".join(f"{part} {count}" for part, count in agreement.different.items())
+        output.console().print(
+            f"{agreement.same} of {agreement.ticks} ticks made live come out the same from the raw messages"
+            + (f" (different: {differ})" if differ else "")
+        )
+    live_ticks = None if agreement is None else agreement.as_dict()
+    output.finish({**inspection.as_dict(), "live_ticks": live_ticks}, json)
     if inspection.problems:
         raise typer.Exit(output.PROBLEMS)
