@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -229,3 +231,38 @@ def test_the_two_sides_of_a_bet_never_both_win(pairs):
         up.observe(value)
         down.observe(-value)
     assert min(up.e_value, down.e_value) <= 1.0 + 1e-9
+
+
+HAPPENINGS = st.sampled_from(["drive", "rest", "sealed", "gap", "alarm", "late", "limit", "restart"])
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(HAPPENINGS, st.integers(1, 40)), min_size=5, max_size=25), st.integers(0, 9))
+def test_whatever_happens_the_ledger_verifies_and_a_restart_knows_the_same(happenings, seed):
+    errors = {PARENT: 0.02, CHILD: 0.02}
+    with TemporaryDirectory() as folder:
+        stage = Stage(Path(folder), errors, seed)
+        for happening, count in happenings:
+            drives = stage.trial.drives
+            if happening == "restart":
+                stage.ledger.close()
+                decision = stage.trial.decide()
+                stage = Stage(Path(folder), errors, seed, stage.arm.index)
+                assert stage.trial.decide() == decision
+            elif happening == "gap":
+                stage.arm.index += count
+            elif happening == "limit":
+                stage.trial.hear("limited_velocity", {"held_back": count})
+            elif happening in ("alarm", "late"):
+                kind = "prediction_error" if happening == "alarm" else "safety_fallback"
+                stage.trial.hear(kind, {"version": drives, "reason": "proposal_late"})
+            else:
+                for _ in range(count):
+                    if stage.trial.decide().kind == "undecided":
+                        tick = stage.arm.tick(stage.trial.drives, still=happening == "rest")
+                        stage.trial.feed(tick, sealed=happening == "sealed")
+        assert verify_ledger(stage.path) == []
+        whole = [turn for turn in stage.ledger.records.turns if not turn.ended]
+        assert all(turn.ticks == 10 for turn in whole)
+        assert stage.trial.evidence()["pairs"] <= len(stage.ledger.records.turns)
+        stage.ledger.close()
