@@ -9,12 +9,10 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
-from pydantic import ValidationError
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -25,9 +23,8 @@ from adapt.errors import UserError
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
 from adapt.model.device import choose_device
 from adapt.planning.forecast import forecast_of
-from adapt.planning.pace import Pace, PaceSettings
+from adapt.planning.pace import Pace
 from adapt.planning.pilot import Pilot, Proposal
-from adapt.planning.settings import PlannerSettings
 from adapt.planning.timing import Timing
 from adapt.stream.assembler import PROPOSAL_TOPIC, TickAssembler
 from adapt.stream.forecast_message import FORECAST_TOPIC
@@ -47,23 +44,9 @@ from ros_nodes.base import (
 )
 from ros_nodes.driving_version import TURN_TOPIC, DrivingVersion
 from ros_nodes.messages import forecast_message, proposal_message, tick_message
+from ros_nodes.planner_parameters import CONTROLLERS, DEFAULTS, planner_settings
 from ros_nodes.real_time import request_priority, settle_memory, sleep_until
 
-DEFAULTS = {
-    "robot": "",
-    "checkpoint": "",
-    "store": "",
-    "controller": "planner",
-    "version": "",
-    "device": "cpu",
-    "seed": 0,
-    "threads": 1,
-    "real_time_priority": 10,
-    "time_share": PaceSettings().wanted,
-    "samples": PlannerSettings().samples,
-    "iterations": PlannerSettings().iterations,
-}
-CONTROLLERS = ("planner", "policy", "direct", "none")
 LOST_BEAT = 5
 """A beat that is this many periods off was lost (a pause, a jump of the clock) and begins anew."""
 
@@ -78,7 +61,7 @@ class PlannerNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("planner")
         self._given = declare_parameters(self, DEFAULTS)
-        self._settings, pace = _settings(self._given)
+        self._settings, pace = planner_settings(self._given)
         self._specification = robot_of(self._given)
         self._period_ns = round(self._specification.period_s * 1e9)
         self._lock = threading.Lock()
@@ -270,8 +253,7 @@ class PlannerNode(LifecycleNode):
             self._ticks.publish(tick_message(tick))
         proposal = self._pilot.decide(observation, valid, commands, ahead, sent, behind)
         # Where measurements are behind, the plan began at an older observation.
-        forecast = None if behind else forecast_of(self._model, index, observation, proposal)
-        if forecast is not None:
+        if not behind and (forecast := forecast_of(self._model, index, observation, proposal)) is not None:
             self._forecasts.publish(forecast_message(forecast))
         if self._pilot.surprised:
             self._events.publish("prediction_error", "error", {"version": self._version}, stamp_ns=tick_ns)
@@ -295,8 +277,8 @@ class PlannerNode(LifecycleNode):
     def _diagnose(self) -> None:
         values: dict[str, object] = dict(self._timing.summary())
         values |= {"version": self._version, "controller": self._pilot.controller}
+        values["real_time_priority"] = self._priority
         values |= {"samples": self._pace.samples, "most_samples": self._settings.samples}
-        values |= {"real_time_priority": self._priority}
         # Of Linux, in KiB: it grows for as long as something is kept that should not be.
         values |= {"memory_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
         values |= {f"count/{key}": count for key, count in sorted(self._pilot.counts.items())}
@@ -307,20 +289,6 @@ class PlannerNode(LifecycleNode):
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
-
-
-def _settings(given: dict[str, Any]) -> tuple[PlannerSettings, PaceSettings]:
-    if given["threads"] < 1:
-        raise UserError("parameter 'threads' of node 'planner': must be 1 or more")
-    try:
-        planner = PlannerSettings(samples=given["samples"], iterations=given["iterations"])
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"parameter '{first['loc'][0]}' of node 'planner': {first['msg']}") from error
-    latest = PaceSettings().latest
-    if not 0.0 < given["time_share"] <= latest:
-        raise UserError(f"parameter 'time_share' of node 'planner': must be above 0 and at most {latest}")
-    return planner, PaceSettings(wanted=given["time_share"])
 
 
 def main(args: list[str] | None = None) -> int:

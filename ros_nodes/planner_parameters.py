@@ -1,0 +1,47 @@
+"""What the planner node takes, and what it makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from adapt.errors import UserError
+from adapt.planning.pace import PaceSettings
+from adapt.planning.settings import PlannerSettings
+
+DEFAULTS = {
+    "robot": "",
+    "checkpoint": "",
+    "store": "",
+    "controller": "planner",
+    "version": "",
+    "device": "cpu",
+    "seed": 0,
+    "threads": 1,
+    "real_time_priority": 10,
+    "time_share": PaceSettings().wanted,
+    "samples": PlannerSettings().samples,
+    "iterations": PlannerSettings().iterations,
+}
+CONTROLLERS = ("planner", "policy", "direct", "none")
+
+
+def planner_settings(given: Mapping[str, Any]) -> tuple[PlannerSettings, PaceSettings]:
+    """How hard to search, and within which time.
+
+    Raises:
+        UserError: a parameter is out of its range.
+    """
+    if given["threads"] < 1:
+        raise UserError("parameter 'threads' of node 'planner': must be 1 or more")
+    try:
+        planner = PlannerSettings(samples=given["samples"], iterations=given["iterations"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"parameter '{first['loc'][0]}' of node 'planner': {first['msg']}") from error
+    latest = PaceSettings().latest
+    if not 0.0 < given["time_share"] <= latest:
+        raise UserError(f"parameter 'time_share' of node 'planner': must be above 0 and at most {latest}")
+    return planner, PaceSettings(wanted=given["time_share"])
