@@ -30,8 +30,8 @@ def _spending(evidence: Mapping[str, Any]) -> Iterator[str]:
     number, rate, needed = evidence["candidate_number"], evidence["error_rate"], evidence["threshold"]
     yield (
         f"It was candidate {number} of this deployment before the gate: of the {rate:.0%} by which the gate "
-        f"may err over all candidates, {1.0 / needed:.2%} were for this one. Evidence of {said(needed)} "
-        f"decides: were it not so, that much would come up at most once in {said(needed)} times, however "
+        f"may err over all candidates, {1.0 / needed:.2%} were for this one. Evidence of {said(needed)} for a "
+        f"claim decides: for one that is false as much comes up at most once in {said(needed)} times, however "
         "often one looks."
     )
 

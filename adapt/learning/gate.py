@@ -185,14 +185,16 @@ class DrivingGate:
     def decide(self) -> Decision:
         """Decide on what was seen so far."""
         evidence, threshold = self.evidence(), self._threshold
-        within = f"by more than {self._settings.margin:.0%}"
+        margin = f"{self._settings.margin:.0%}"
         if self._limited_more.e_value >= threshold:
             return Decision("reject", "is limited by the safety node more often", evidence)
         if self._worse.e_value >= threshold:
-            return Decision("reject", f"drives worse {within}", evidence)
+            return Decision("reject", f"drives worse by more than {margin}", evidence)
         if self._not_worse.e_value >= threshold and self._no_disaster():
             better = self._better.e_value >= threshold
-            return Decision("admit", "drives better" if better else f"drives not worse {within}", evidence)
+            return Decision(
+                "admit", "drives better" if better else f"drives no worse (margin {margin})", evidence
+            )
         if evidence["pairs"] >= self._settings.most_pairs:
             return Decision("reject", f"no decision after {evidence['pairs']} pairs of turns", evidence)
         return Decision("undecided", "not enough turns yet", evidence)

@@ -67,7 +67,7 @@ class Stage:
     ("candidate", "kind", "reason"),
     [
         (0.01, "admit", "drives better"),
-        (0.02, "admit", "drives not worse by more than 10%"),
+        (0.02, "admit", "drives no worse (margin 10%)"),
         (0.03, "reject", "drives worse by more than 10%"),
     ],
 )
