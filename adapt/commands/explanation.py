@@ -30,9 +30,9 @@ def _spending(evidence: Mapping[str, Any]) -> Iterator[str]:
     number, rate, needed = evidence["candidate_number"], evidence["error_rate"], evidence["threshold"]
     yield (
         f"It was candidate {number} of this deployment before the gate: of the {rate:.0%} by which the gate "
-        f"may err over all candidates, {1.0 / needed:.2%} were for this one. Evidence of {said(needed)} for a "
-        f"claim decides: for one that is false as much comes up at most once in {said(needed)} times, however "
-        "often one looks."
+        f"may err over all candidates, {1.0 / needed:.2%} were for this one. A claim is taken for true where "
+        f"its evidence reaches {said(needed)}: for a false one that happens at most once in {said(needed)} "
+        "times, however often one looks."
     )
 
 
