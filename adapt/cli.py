@@ -15,6 +15,8 @@ from adapt.commands import (
     bench_gate,
     bench_online,
     bench_planner,
+    bench_recorder,
+    bench_replay,
     demo,
     doctor,
     import_simdist,
@@ -55,6 +57,8 @@ bench.app.command("deadlines")(bench_deadlines.deadlines)
 bench.app.command("gate")(bench_gate.gate)
 bench.app.command("online")(bench_online.online)
 bench.app.command("planner")(bench_planner.planner)
+bench.app.command("recorder")(bench_recorder.recorder)
+bench.app.command("replay")(bench_replay.replay)
 app.add_typer(bench.app, name="bench")
 
 
