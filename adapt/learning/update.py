@@ -4,11 +4,11 @@ As in SimDist (arXiv 2603.15759) the dynamics go on with their pretraining loss 
 little data they would forget the rest, so each batch holds windows from simulation (rehearsal), and
 the weights are pulled back to the parent's.
 
-All weights change by default, in 600 steps and without a blend. On a real SO-101 (every fourth of 40 motions
-held out; RMS over the next 0.52 s, 0.0068 rad before; pieces of 10 s from the other motions) this gives 0.0063
-rad after 2 minutes and 0.0060 after 5; 200 steps, blended by three quarters, gave 0.0064 and 0.0062. The other
-methods were compared at those 200 steps: adapters of low rank gave 0.0065 and 0.0063, the residual 0.0066 and
-0.0066, the linear part alone 0.0067 and 0.0066.
+All weights change by default, in 600 steps and without a blend. On a real SO-101 (every fourth of 40
+motions held out; RMS over the next 0.52 s, 0.0068 rad before; pieces of 10 s from the other motions) this
+gives 0.0063 rad after 2 minutes and 0.0060 after 5 (two draws, one draw); 200 steps, blended by three
+quarters, gave 0.0064 and 0.0062. The other methods were compared at those 200 steps: adapters of low rank
+gave 0.0065 and 0.0063, the residual 0.0066 and 0.0066, the linear part alone 0.0067 and 0.0066.
 """
 
 from __future__ import annotations
