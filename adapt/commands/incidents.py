@@ -99,6 +99,9 @@ def replay(
             " that drives, or else the shipped one]"
         ),
     ] = None,
+    propose: Annotated[
+        bool, typer.Option("--propose", help="Also say how far each would have planned from what was done.")
+    ] = False,
     robot: RobotOfCard = None,
     store: output.Store = output.DEFAULT_STORE,
     msg_dir: output.MessageFolder = None,
@@ -126,12 +129,13 @@ def replay(
             specification = _robot(robot, incident)
             if specification.name not in versions:
                 versions[specification.name] = load_versions(store, specification, version or ())
-            verdicts += judge(specification, incident, versions[specification.name], msg_dir)
+            verdicts += judge(specification, incident, versions[specification.name], msg_dir, propose)
             bar.advance(task)
     console = output.console()
     console.print(_matrix(verdicts))
     for each in verdicts:
-        console.print(f"{each.incident}, {each.version}: {each.why}", markup=False, soft_wrap=True)
+        apart = "" if each.proposed_apart is None else f"; plans {each.proposed_apart:.4g} from what was done"
+        console.print(f"{each.incident}, {each.version}: {each.why}{apart}", markup=False, soft_wrap=True)
     failed = sum(each.passed is False for each in verdicts)
     output.finish({"verdicts": [each.as_dict() for each in verdicts], "failed": failed}, json)
     if failed:

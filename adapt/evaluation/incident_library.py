@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from adapt.bags.replay import bag_ticks
 from adapt.errors import UserError
 from adapt.evaluation.adaptation import complete_runs, measured_entries, measured_unit, run_windows
 from adapt.evaluation.open_loop import OpenLoopError, open_loop_error
+from adapt.evaluation.proposals import propose_again, rms_distance
 from adapt.model.checkpoint import load_card, load_checkpoint, shipped_checkpoint
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 from adapt.registry.registry import Registry
 from adapt.robot.specification import RobotSpecification
-from adapt.stream.tick import FloatArray
+from adapt.stream.tick import FloatArray, Tick
 
 LATENT = "1 (latent)"
 """The unit of the errors of models whose latents cannot be read as observations."""
@@ -48,6 +49,9 @@ class Verdict:
     unit: str
     passed: bool | None
     why: str
+    proposed_apart: float | None = None
+    """How far this version's planner would have been from what was done, RMS in the action's unit over the
+    stretch; None where that was not asked, or nothing was proposed."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -59,6 +63,7 @@ def judge(
     incident: Incident,
     versions: Mapping[str, WorldModel],
     msg_dir: Path | None = None,
+    propose: bool = False,
 ) -> list[Verdict]:
     """What each version would have foretold in the incident, held against what was seen.
 
@@ -70,12 +75,29 @@ def judge(
         incident: with or without a criterion; without one, the whole bag counts and nothing is decided.
         versions: the models, by name.
         msg_dir: .msg files, where the bag does not define its types.
+        propose: also let each version's planner look at every tick, and say how far its proposals are from
+            what was done. It decides nothing.
 
     Raises:
         UserError: the bag cannot be read, or is of another robot.
     """
-    criterion = incident.card.criterion
-    windows, after_s = _stretch(specification, incident, criterion, msg_dir)
+    ticks = list(bag_ticks(incident.bag, specification, msg_dir))
+    verdicts = _verdicts(specification, incident, versions, ticks)
+    if not propose:
+        return verdicts
+    return [
+        replace(each, proposed_apart=_proposed_apart(specification, incident, versions[each.version], ticks))
+        for each in verdicts
+    ]
+
+
+def _verdicts(
+    specification: RobotSpecification,
+    incident: Incident,
+    versions: Mapping[str, WorldModel],
+    ticks: Sequence[Tick],
+) -> list[Verdict]:
+    windows, after_s = _stretch(specification, incident, incident.card.criterion, ticks)
     verdicts = []
     for name, model in versions.items():
         if not len(windows):
@@ -118,7 +140,7 @@ def failed_bound(
     Raises:
         UserError: the incident holds nothing to judge on.
     """
-    windows, _ = _stretch(specification, incident, stretch, None)
+    windows, _ = _stretch(specification, incident, stretch, bag_ticks(incident.bag, specification))
     if not len(windows):
         raise UserError(f"{incident.bag}: no unbroken run of complete ticks in the stretch: widen it")
     return Criterion(
@@ -174,14 +196,13 @@ def _stretch(
     specification: RobotSpecification,
     incident: Incident,
     stretch: Criterion | None,
-    msg_dir: Path | None,
+    ticks: Iterable[Tick],
 ) -> tuple[Windows, FloatArray]:
     """The windows that count, and the "now" of each in s after the first trigger, shape (B,)."""
     history, horizon = specification.history_ticks, specification.horizon_ticks
-    first = -np.inf if stretch is None or stretch.from_s is None else stretch.from_s
-    last = np.inf if stretch is None or stretch.to_s is None else stretch.to_s
+    first, last = _ends(stretch)
     parts, times = [], []
-    for run in complete_runs(bag_ticks(incident.bag, specification, msg_dir)):
+    for run in complete_runs(ticks):
         windows = run_windows(specification, run, 1)
         now_ns = run.stamp_ns[history : history + len(windows)]
         after_s = (now_ns - incident.card.stamp_ns) * 1e-9
@@ -192,6 +213,23 @@ def _stretch(
         empty = torch.empty(0, history + 1 + horizon, 0)
         return Windows(empty, empty, empty), np.empty(0)
     return Windows.join(parts), np.concatenate(times)
+
+
+def _ends(stretch: Criterion | None) -> tuple[float, float]:
+    """Where a stretch begins and ends, s after the first trigger."""
+    first = None if stretch is None else stretch.from_s
+    last = None if stretch is None else stretch.to_s
+    return -np.inf if first is None else first, np.inf if last is None else last
+
+
+def _proposed_apart(
+    specification: RobotSpecification, incident: Incident, model: WorldModel, ticks: Sequence[Tick]
+) -> float | None:
+    found = propose_again(specification, model, ticks)
+    first, last = _ends(incident.card.criterion)
+    after_s = (np.array(found.stamp_ns, dtype=np.int64) - incident.card.stamp_ns) * 1e-9
+    inside = (first <= after_s) & (after_s <= last)
+    return rms_distance(found.proposed[inside], found.applied[inside])
 
 
 @torch.no_grad()

@@ -58,6 +58,18 @@ def test_without_a_blessing_errors_are_told_and_nothing_is_decided(library):
     assert verdict.passed is None and verdict.error > 0 and "not blessed" in verdict.why
 
 
+def test_planners_are_asked_what_they_would_have_done_in_the_stretch(library):
+    store, _ = library
+    incident = only_incident(store)
+    short = bless(incident, Criterion(at_most=1.0, unit="rad", from_s=0.0, to_s=1.0))
+    models = load_versions(store, ROBOT, [])
+    (verdict,) = judge(ROBOT, short, models, propose=True)
+    (silent,) = judge(ROBOT, short, models)
+    assert 0 < verdict.proposed_apart < 0.5
+    assert silent.proposed_apart is None and silent.error == verdict.error
+    bless(incident, None)
+
+
 def test_what_cannot_be_judged_does_not_pass(library):
     store, _ = library
     models = load_versions(store, ROBOT, [])
