@@ -14,13 +14,13 @@ class PlannerSettings(Settings):
     iterations: int = Field(default=1, gt=0)
     """Where the samples also tell how to correct the plan: once closes most of the distance, and more
     fits the plan to the model's errors."""
-    iterations_near_policy: int = Field(default=3, gt=0)
+    iterations_near_policy: int = Field(default=4, gt=0)
     """Where the search stays around the policy's plan, and each iteration goes a small step."""
     knots: int = Field(default=6, gt=1)
     """Noise is drawn at this many instants of the plan and linear between them."""
     noise: float = Field(default=0.1, gt=0)
     """Standard deviation of the noise, relative to that of the actions that the model was trained on."""
-    noise_near_policy: float = Field(default=0.4, gt=0)
+    noise_near_policy: float = Field(default=0.5, gt=0)
     """The same where the search stays around the policy's plan: means of many samples go small steps."""
     shrink: float = Field(default=0.9, gt=0, le=1)
     """The noise of each iteration, relative to the one before."""
