@@ -15,7 +15,7 @@ TRIAL = TrialSettings(episode_s=2.0, settle_s=0.2, margin=0.9, saturation=0.5)
 
 def deployment(folder, pretrained, closed_loop: bool = True, drives: bool = True) -> Deployment:
     update = UpdateSettings(steps=120, learning_rate=5e-4, blend=1.0)
-    gate = GateSettings(closed_loop=closed_loop, trial=TRIAL)
+    gate = GateSettings(error_rate=0.3, closed_loop=closed_loop, trial=TRIAL)
     settings = LearnerSettings(fresh_adapt_s=20.0, update=update, gate=gate)
     made = Deployment(folder, pretrained, settings, drives=drives)
     made.learner.hear("safety_state", {"state": "running"})
