@@ -1,4 +1,4 @@
-"""An incident in one picture: what was seen, what was foretold, and when the trigger came.
+"""An incident in one picture: what was seen, what was foretold, and when the triggers came.
 
 Drawn by hand as SVG, since the recorder runs on the robot and should not load a plotting library there.
 """
@@ -25,7 +25,7 @@ Line = list[tuple[float, float]]
 def incident_picture(
     specification: RobotSpecification,
     account: Account,
-    stamp_ns: int,
+    stamps_ns: Sequence[int],
     title: str,
     entries: Iterable[str] = (),
 ) -> str | None:
@@ -34,7 +34,7 @@ def incident_picture(
     Args:
         specification: the robot.
         account: what was seen and expected.
-        stamp_ns: of the trigger.
+        stamps_ns: of the triggers, the first one first, at least one.
         title: one line.
         entries: names of observation entries, the most telling first; those that move most where not given.
     """
@@ -58,7 +58,9 @@ def incident_picture(
         title_of_panel = f"{specification.observation_names[entry]}, {unit}"
         parts += _panel(title_of_panel, TOP + row * (HEIGHT + GAP), seen, foretold)
     bottom = TOP + len(chosen) * (HEIGHT + GAP) - GAP
-    if first_ns <= stamp_ns <= last_ns:
+    for stamp_ns in stamps_ns:
+        if not first_ns <= stamp_ns <= last_ns:
+            continue
         x = f"{across(stamp_ns):.1f}"
         parts.append(
             f'<line x1="{x}" y1="{TOP}" x2="{x}" y2="{bottom}" stroke="{TRIGGER}" stroke-dasharray="4 3"/>'
@@ -66,9 +68,14 @@ def incident_picture(
     orange = ", orange what was foretold" if account.forecasts else ""
     parts += [
         _text(LEFT, 16, title, weight="bold"),
-        _text(LEFT, 28, f"grey what was seen{orange}, dashed the trigger"),
-        _text(LEFT, bottom + 14, f"{(first_ns - stamp_ns) * 1e-9:+.1f} s"),
-        _text(WIDTH - RIGHT, bottom + 14, f"{(last_ns - stamp_ns) * 1e-9:+.1f} s from the trigger", "end"),
+        _text(LEFT, 28, f"grey what was seen{orange}, dashed the triggers"),
+        _text(LEFT, bottom + 14, f"{(first_ns - stamps_ns[0]) * 1e-9:+.1f} s"),
+        _text(
+            WIDTH - RIGHT,
+            bottom + 14,
+            f"{(last_ns - stamps_ns[0]) * 1e-9:+.1f} s from the first trigger",
+            "end",
+        ),
     ]
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 24}"'

@@ -215,9 +215,14 @@ class Recorder:
 
     def _keep(self, card: IncidentCard, messages: list[RawMessage]) -> Outcome:
         account = read_account(self._specification, messages)
-        belief = believed(self._specification, account, card.stamp_ns)
+        # Of the worst trigger, and of the first of these; before the first plan nothing was believed.
+        triggers = sorted(card.triggers, key=lambda each: -SEVERITIES.index(each.severity))
+        beliefs = (believed(self._specification, account, each.stamp_ns) for each in triggers)
+        belief = next((each for each in beliefs if each is not None), None)
         entries = [] if belief is None else [entry.name for entry in belief.entries]
-        picture = incident_picture(self._specification, account, card.stamp_ns, card.id, entries)
+        picture = incident_picture(
+            self._specification, account, [each.stamp_ns for each in card.triggers], card.id, entries
+        )
         card = card.model_copy(update={"believed": belief})
         incident = write_incident(self._store, card, self._descriptions, messages, picture)
         dropped = keep_within(self._store, round(self._settings.quota_mb * 1e6))

@@ -92,7 +92,7 @@ def test_without_a_forecast_there_is_no_belief():
 
 def test_the_picture_shows_the_entries_asked_for_and_the_trigger():
     trigger_ns = START_NS + FAULT * PERIOD_NS
-    drawn = incident_picture(ROBOT, account(), trigger_ns, "a < b", ["joint_position/gripper"])
+    drawn = incident_picture(ROBOT, account(), [trigger_ns, 0], "a < b", ["joint_position/gripper"])
     root = ElementTree.fromstring(drawn)
     told = [each.text for each in root.iter() if each.tag.endswith("text")]
     assert "a < b" in told and "joint_position/gripper, rad" in told
@@ -102,6 +102,6 @@ def test_the_picture_shows_the_entries_asked_for_and_the_trigger():
 
 
 def test_a_picture_without_forecasts_shows_what_moved_and_none_is_drawn_of_nothing():
-    drawn = incident_picture(ROBOT, Account(account().ticks, {}), 0, "still")
+    drawn = incident_picture(ROBOT, Account(account().ticks, {}), [0], "still")
     assert drawn.count("<polyline") == 6 and "foretold" not in drawn
-    assert incident_picture(ROBOT, Account([], {}), 0, "nothing") is None
+    assert incident_picture(ROBOT, Account([], {}), [0], "nothing") is None

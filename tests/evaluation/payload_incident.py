@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from adapt.bags.incident import Incident, make_card, write_incident
 from adapt.bags.topic import RawMessage, describe_topic, standard_types
 from adapt.bags.trigger import Capture, Trigger
 from adapt.evaluation.adaptation import complete_runs, run_windows
+from adapt.learning.rehearsal import load_windows
 from adapt.learning.update import DynamicsUpdate, UpdateSettings
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
 from adapt.model.windows import Windows
@@ -28,7 +28,7 @@ from adapt.stream.tick_message import TICK_TOPIC, TICK_TYPE, tick_data, tick_lay
 ROBOT = load_robot("so101")
 START_NS = 1_700_000_000_000_000_000
 FAULT_S = 5.0
-PAYLOAD_KG = 0.2
+PAYLOAD_KG = 0.5
 
 
 def driven(seed: int, seconds: float, payload_after_s: float) -> list[Tick]:
@@ -47,11 +47,13 @@ def driven(seed: int, seconds: float, payload_after_s: float) -> list[Tick]:
 
 
 def version_that_knows_the_payload() -> WorldModel:
-    model, _ = load_checkpoint(shipped_checkpoint(ROBOT), ROBOT)
+    """The shipped model after the learner's usual update on a minute with the payload."""
+    checkpoint = shipped_checkpoint(ROBOT)
+    model, _ = load_checkpoint(checkpoint, ROBOT)
+    rehearsal = load_windows(checkpoint.with_suffix(".rehearsal.safetensors"), ROBOT)
     runs = complete_runs(driven(1, 60.0, 0.0))
     windows = Windows.join([run_windows(ROBOT, run, 1) for run in runs])
-    settings = UpdateSettings(steps=120, learning_rate=1e-3, rehearsal_share=0, pull=0, blend=1)
-    update = DynamicsUpdate(settings, copy.deepcopy(model), None, torch.Generator().manual_seed(0))
+    update = DynamicsUpdate(UpdateSettings(), model, rehearsal, torch.Generator().manual_seed(0))
     while not update.done:
         update.step(windows)
     return update.finish().eval()
