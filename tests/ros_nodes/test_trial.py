@@ -34,7 +34,8 @@ from ros_nodes.up import Stack
 pytestmark = pytest.mark.ros
 ROBOT = load_robot("so101")
 PERIOD_NS = round(ROBOT.period_s * 1e9)
-TRIAL = {"episode_s": 0.4, "settle_s": 0.2, "margin": 0.9, "saturation": 0.5, "most_pairs": 60}
+# Alarms of a busy machine are not to decide here.
+TRIAL = {"episode_s": 0.4, "settle_s": 0.2, "margin": 0.9, "saturation": 0.5, "most_alarms": 100}
 
 
 def store_with_a_candidate(store: Path, checkpoint: Path) -> tuple[str, str]:
@@ -74,7 +75,8 @@ def test_a_candidate_takes_turns_over_a_kill_of_the_learner_and_is_let_in(
     incumbent, candidate = store_with_a_candidate(store, checkpoint)
     settings.write_text(yaml.safe_dump({"gate": {"error_rate": 0.1, "trial": TRIAL}}))
     learner = {"checkpoint": str(checkpoint), "settings": str(settings)}
-    planner = {"checkpoint": str(checkpoint), "samples": 4, "iterations": 1}
+    # Sent straight to the servos the path is followed equally well, whoever drives.
+    planner = {"checkpoint": str(checkpoint), "controller": "direct"}
     options = Options(
         "so101",
         store,
@@ -103,7 +105,7 @@ def test_a_candidate_takes_turns_over_a_kill_of_the_learner_and_is_let_in(
         (restarted,) = (each for each in chosen_nodes(options) if each[0].name == "learner")
         again = NodeProcess(*restarted, store / "logs")
         try:
-            listener.until(lambda: candidate in [each.data for each in admitted])
+            listener.until(lambda: candidate in [each.data for each in admitted], timeout_s=180.0)
             listener.until(lambda: drove[-20:] == [candidate] * 20)
             assert end([again], 20.0) == []
         finally:
