@@ -14,11 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adapt.bags.incident import make_card, write_incident
+from adapt.bags.reader import Bag
+from adapt.bags.topic import describe_topic
+from adapt.bags.trigger import Capture, Trigger
 from adapt.cli import main
 from adapt.learning.ledger import Ledger
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
 from adapt.registry.registry import Registry
 from adapt.robot.load import load_robot
+from adapt.robot.specification import RobotSpecification
 from adapt.sim.arm_stand_in import ArmStandIn
 from adapt.sim.scenario import load_scenario
 
@@ -62,11 +67,25 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     registry.admit(registry.add(model, first, {}).version, {}, "for a rollback")
     registry.close()
     Ledger(store / "ledger.sqlite", robot, time.time_ns).close()
+    _write_incident(store, folder / "my_bag", robot, first)
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(checkpoint.with_suffix(suffix), folder / f"candidate{suffix}")
     if PUBLISHED.is_dir():
         (folder / "simdist").symlink_to(PUBLISHED)
         with pytest.raises(SystemExit):
             main(["import-simdist", str(PUBLISHED / "checkpoint"), "--out", str(folder / "go2.safetensors")])
     return folder
+
+
+def _write_incident(store: Path, bag: Path, robot: RobotSpecification, version: str) -> None:
+    """The incident ID: ten seconds of a bag."""
+    with Bag(bag) as opened:
+        start_ns = opened.info.start_ns
+        messages = [each for each in opened.raw() if each.stamp_ns <= start_ns + 10 * 10**9]
+        topics = [describe_topic(each.name, each.type) for each in opened.info.topics]
+    trigger = Trigger(kind="operator", severity="info", stamp_ns=start_ns + 5 * 10**9)
+    card = make_card(Capture((trigger,), start_ns, messages[-1].stamp_ns), robot, [version])
+    write_incident(store, card.model_copy(update={"id": "ID"}), topics, messages)
 
 
 def needs_published(command: list[str]) -> None:

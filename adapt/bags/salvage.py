@@ -79,8 +79,10 @@ class Salvage:
                 return
             file.seek(start)
             summary = file.read()
-        if zlib.crc32(summary[: -len(MAGIC) - CHECKSUM_BYTES]) == checksum:
-            for record in StreamReader(BytesIO(summary), skip_magic=True).records:
+        summary = summary[: -len(MAGIC)]
+        if zlib.crc32(summary[:-CHECKSUM_BYTES]) == checksum:
+            # Behind the summary the reader looks for the file's last bytes, which may be the damaged ones.
+            for record in StreamReader(BytesIO(summary + MAGIC), skip_magic=True).records:
                 self._learn(record)
 
     def _records(self) -> Iterator[McapRecord]:

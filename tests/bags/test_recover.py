@@ -137,3 +137,12 @@ def test_a_first_chunk_that_is_lost_takes_no_topic_with_it(tmp_path: Path) -> No
     path.write_bytes(content)
     with pytest.raises(UserError, match="nothing to recover"):
         recover(bag, tmp_path / "unknown")
+
+
+def test_a_file_whose_last_bytes_are_damaged_gives_all_its_messages(tmp_path: Path) -> None:
+    bag = write_joint_bag(tmp_path / "bag", count=100)
+    path = bag / "bag_0.mcap"
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 0x10
+    path.write_bytes(content)
+    assert recover(bag).messages == {"/joint_states": 100}
