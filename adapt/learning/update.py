@@ -8,8 +8,8 @@ All weights change by default, in 600 steps and without a blend. On a real SO-10
 motions held out; RMS over the next 0.52 s, 0.0068 rad before; pieces of 10 s from the other motions) this
 gives 0.0063 rad after 2 minutes and 0.0060 after 5 (two draws, one draw); 200 steps, blended by three
 quarters, gave 0.0064 and 0.0062. The other methods were compared at those 200 steps: adapters of low rank
-gave 0.0065 and 0.0063, the residual 0.0066 and 0.0066, the linear part alone 0.0067 and 0.0066. On 5 minutes
-4,000 steps of SimDist's recipe went down to 0.0049: see docs/adaptation.md.
+gave 0.0065 and 0.0063, the residual 0.0066 and 0.0066, the linear part alone 0.0067 and 0.0066. How
+SimDist's recipe compares is not decided: see docs/adaptation.md.
 """
 
 from __future__ import annotations
