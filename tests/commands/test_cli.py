@@ -33,7 +33,10 @@ def test_help_imports_nothing_heavy():
         (["models", "verify", "--checkpoint", "nowhere.safetensors"], "nowhere.json"),
         (["ledger", "show", "--store", "nowhere"], "--store"),
         (["ledger", "verify", "--store", "nowhere"], "--store"),
-        (["replay", "nowhere", "--robot", "so101", "--checkpoint", "gone.safetensors"], "nowhere: no such bag"),
+        (
+            ["replay", "nowhere", "--robot", "so101", "--checkpoint", "gone.safetensors"],
+            "nowhere: no such bag",
+        ),
     ],
 )
 def test_wrong_input_ends_with_one_line_that_names_it(adapt, tmp_path, monkeypatch, arguments, named):
