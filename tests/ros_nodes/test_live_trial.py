@@ -112,7 +112,8 @@ def test_a_candidate_takes_turns_over_a_kill_of_the_learner_and_is_let_in(
             again.kill()
     assert json.loads(turns[-1].data)["version"] == ""
     pairs = [event["detail"]["pairs"] for event in listener.events if event["kind"] == "trial_pair"]
-    assert all(after == before + 1 for before, after in pairwise(pairs))
+    # The one told at the kill, or before the restarted learner is known, may be lost; none counts anew.
+    assert all(before < after for before, after in pairwise(pairs))
     registry = Registry(store, ROBOT, lambda: 0)
     decision = registry.decisions(candidate)[-1]
     assert decision.kind == "admitted" and "drives" in decision.reason
