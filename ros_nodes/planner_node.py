@@ -211,7 +211,7 @@ class PlannerNode(LifecycleNode):
             self._pace.begin(max(0, now_ns - due_ns))
             if waiting is not None:
                 self._propose(waiting.actions)
-            proposal = self._tick(index, due_ns, None if waiting is None else waiting.actions[0])
+            proposal, tell = self._tick(index, due_ns, None if waiting is None else waiting.actions[0])
             self._pace.end()
             ended_ns = self._now()
             self._timing.planned(ended_ns - now_ns)
@@ -223,14 +223,20 @@ class PlannerNode(LifecycleNode):
                 self._events.publish("deadline_missed", "warning", detail, minimum_interval_s=1.0)
             if at_once and proposal is not None:
                 self._propose(proposal.actions)
+            tell()
             waiting = None if at_once else proposal
             index, due_ns = index + max(1, late), due_ns + max(1, late) * self._period_ns
 
-    def _tick(self, index: int, tick_ns: int, proposed: FloatArray | None) -> Proposal | None:
+    def _tick(
+        self, index: int, tick_ns: int, proposed: FloatArray | None
+    ) -> tuple[Proposal | None, Callable[[], None]]:
         """Finish the ticks before, and plan: with a dead time the tick after the one that begins, without
         one this tick.
 
         A beat that was skipped costs its proposal only: its tick is assembled from the messages.
+
+        Returns:
+            the proposal, and a call that tells others of the ticks and the plan: it can wait, a plan cannot.
         """
         specification = self._specification
         if (swap := self._versions.due(tick_ns, self._version, self._base)) is not None:
@@ -250,14 +256,22 @@ class PlannerNode(LifecycleNode):
         self._assembled = index
         for tick in finished:
             self._pilot.record(tick)
-            self._ticks.publish(tick_message(tick))
         proposal = self._pilot.decide(observation, valid, commands, ahead, sent, behind)
-        # Where measurements are behind, the plan began at an older observation.
-        if not behind and (forecast := forecast_of(self._model, index, observation, proposal)) is not None:
-            self._forecasts.publish(forecast_message(forecast))
-        if self._pilot.surprised:
-            self._events.publish("prediction_error", "error", {"version": self._version}, stamp_ns=tick_ns)
-        return proposal
+        surprised = self._pilot.surprised
+
+        def tell() -> None:
+            for tick in finished:
+                self._ticks.publish(tick_message(tick))
+            # Where measurements are behind, the plan began at an older observation.
+            forecast = None if behind else forecast_of(self._model, index, observation, proposal)
+            if forecast is not None:
+                self._forecasts.publish(forecast_message(forecast))
+            if surprised:
+                self._events.publish(
+                    "prediction_error", "error", {"version": self._version}, stamp_ns=tick_ns
+                )
+
+        return proposal, tell
 
     def _propose(self, actions: FloatArray) -> None:
         now_ns = self._now()
