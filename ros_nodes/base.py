@@ -6,8 +6,8 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any, Literal, TypeVar
 
@@ -61,6 +61,22 @@ def message_class(topic: str, type_name: str) -> type:
         return getattr(import_module(f"{package}.msg"), name)  # type: ignore[no-any-return]
     except (ImportError, AttributeError) as error:
         raise UserError(f"topic {topic}: the type {type_name} is not installed: install {package}") from error
+
+
+@contextmanager
+def temporary_node(name: str) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
+    """A node in a context of its own, and what spins it, for a command that is no node itself."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = Node(name, context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        yield node, executor
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
 
 
 def command_quality(command: Command) -> QoSProfile:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-
 from adapt.bags.inspection import Inspection, TopicStatistics
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.decode import message_stamp
-from ros_nodes.base import SENSOR, command_quality, message_class
+from ros_nodes.base import SENSOR, command_quality, message_class, temporary_node
 
 DISCOVERY_S = 3.0
 """2 to 2.5 s were measured for a late joiner: that a topic was found late is no silence of the robot."""
@@ -24,12 +20,7 @@ def inspect_live(specification: RobotSpecification, seconds: float) -> Inspectio
     Raises:
         UserError: a message type of the robot file is not installed.
     """
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node = Node("doctor", context=context)
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    try:
+    with temporary_node("doctor") as (node, executor):
         statistics = TopicStatistics(specification)
         deadline = time.monotonic() + DISCOVERY_S + seconds
         silent = set(statistics.topics)
@@ -56,7 +47,3 @@ def inspect_live(specification: RobotSpecification, seconds: float) -> Inspectio
             if node.count_publishers(topic)
         }
         return statistics.report("the live topics", published)
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.shutdown(context=context)

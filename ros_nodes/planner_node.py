@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import resource
 import sys
@@ -20,7 +21,7 @@ from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from adapt.errors import UserError
-from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
+from adapt.model.checkpoint import shipped_checkpoint
 from adapt.model.device import choose_device
 from adapt.planning.forecast import forecast_of
 from adapt.planning.pace import Pace
@@ -113,15 +114,17 @@ class PlannerNode(LifecycleNode):
         # Also that of the callbacks: the control thread must not wait for one that waits for a processor.
         self._priority = request_priority(self, given["real_time_priority"])
         path = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
-        self._model, card = load_checkpoint(path, specification)
-        self._model.to(choose_device(given["device"]))
         self._versions = DrivingVersion(specification, path, given["store"], self._now)
+        first = self._versions.due(self._now(), version="", base="")
+        assert first is not None  # since none drives yet
+        # Whatever drives later is copied into these weights.
+        self._model = copy.deepcopy(first.model).to(choose_device(given["device"]))
         self._assembler = TickAssembler(specification)
         self._pilot = Pilot(specification, self._model, self._settings, given["seed"], pace=self._pace)
         if refusal := self._apply({"controller": given["controller"], "version": given["version"]}):
             raise UserError(refusal)
         if not given["version"]:
-            self._announce(card.version, card.version)
+            self._announce(first.version, first.base)
         self.add_on_set_parameters_callback(self._on_parameters)
         action, command = specification.action, specification.task.command
         qualities = {action.topic: RELIABLE, command.topic: command_quality(command)}

@@ -14,9 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from adapt.bags.incident import list_incidents
@@ -26,7 +24,7 @@ from adapt.robot.interface import Action
 from adapt.robot.load import load_robot
 from adapt.stream.decode import read_field
 from adapt.stream.encode import write_field
-from ros_nodes.base import RELIABLE, message_class
+from ros_nodes.base import RELIABLE, message_class, temporary_node
 
 BURST_S = 0.002
 """Messages leave in bursts, as those of many sensors that share a bus do."""
@@ -73,38 +71,31 @@ def burden(robot: str, rate_hz: float, seconds: float) -> Burden:
     with TemporaryDirectory() as folder:
         store = Path(folder)
         process = _start(robot, store)
-        context = rclpy.Context()
-        rclpy.init(context=context)
-        node = Node("load", context=context)
-        executor = SingleThreadedExecutor(context=context)
-        executor.add_node(node)
         try:
-            publisher = node.create_publisher(kind, action.topic, RELIABLE)
-            client = node.create_client(Trigger, "/recorder/trigger")
-            _until(executor, process, lambda: bool(publisher.get_subscription_count()))
-            _until(executor, process, client.service_is_ready)
-            _drain(executor)
-            cpu_before, before = _cpu_s(process.pid), time.monotonic()
-            sent, asked = 0, False
-            while (gone := time.monotonic() - before) < seconds:
-                while sent < min(gone, seconds) * rate_hz:
-                    message = kind()
-                    write_field(
-                        message, action, np.full(specification.action_size, float(sent)), action.entries
-                    )
-                    publisher.publish(message)
-                    sent += 1
-                if not asked and gone > seconds / 2:
-                    client.call_async(Trigger.Request())
-                    asked = True
-                executor.spin_once(timeout_sec=0)
-                time.sleep(BURST_S)
-            cpu_fraction = (_cpu_s(process.pid) - cpu_before) / (time.monotonic() - before)
-            _drain(executor)
+            with temporary_node("load") as (node, executor):
+                publisher = node.create_publisher(kind, action.topic, RELIABLE)
+                client = node.create_client(Trigger, "/recorder/trigger")
+                _until(executor, process, lambda: bool(publisher.get_subscription_count()))
+                _until(executor, process, client.service_is_ready)
+                _drain(executor)
+                cpu_before, before = _cpu_s(process.pid), time.monotonic()
+                sent, asked = 0, False
+                while (gone := time.monotonic() - before) < seconds:
+                    while sent < min(gone, seconds) * rate_hz:
+                        message = kind()
+                        write_field(
+                            message, action, np.full(specification.action_size, float(sent)), action.entries
+                        )
+                        publisher.publish(message)
+                        sent += 1
+                    if not asked and gone > seconds / 2:
+                        client.call_async(Trigger.Request())
+                        asked = True
+                    executor.spin_once(timeout_sec=0)
+                    time.sleep(BURST_S)
+                cpu_fraction = (_cpu_s(process.pid) - cpu_before) / (time.monotonic() - before)
+                _drain(executor)
         finally:
-            executor.shutdown()
-            node.destroy_node()
-            rclpy.shutdown(context=context)
             process.send_signal(signal.SIGINT)
             process.wait(READY_S)
         (recording,) = (store / "recordings").iterdir()

@@ -13,7 +13,7 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag2, QosDurability
 from rosbags.rosbag2 import Reader
 
 from adapt.bags.message_types import BagTypes
-from adapt.bags.salvage import first_damage
+from adapt.bags.salvage import first_damage, one_line
 from adapt.bags.topic import RawMessage
 from adapt.errors import UserError
 
@@ -212,7 +212,7 @@ def _damage(path: Path, problem: str = "") -> Iterator[None]:
         raise
     except Exception as error:
         if problem:
-            raise UserError(f"{path}: {problem} ({_reason(error)})") from error
+            raise UserError(f"{path}: {problem} ({one_line(error)})") from error
         raise _damaged(path, error) from error
 
 
@@ -222,8 +222,4 @@ def _damaged(path: Path, error: Exception, after: str = "") -> UserError:
     found = next((damage for file in files if (damage := first_damage(file)) is not None), None)
     where = "" if found is None else f": from byte {found.offset} of {Path(found.file).name} on"
     cure = f"run 'adapt bags recover {path}'" if files else "take the copy that is whole"
-    return UserError(f"{path}: damaged or cut off{after}{where} ({_reason(error)}): {cure}")
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return UserError(f"{path}: damaged or cut off{after}{where} ({one_line(error)}): {cure}")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from adapt.bags.reader import Bag
 from adapt.errors import UserError
-from adapt.learning.learner import Event, Learner
+from adapt.learning.event import Event
+from adapt.learning.learner import Learner
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.assembler import TickAssembler
 from adapt.stream.tick import Tick

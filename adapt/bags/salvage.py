@@ -121,7 +121,7 @@ class Salvage:
             try:
                 record = next(records, None)
             except Exception as error:  # The file ends or breaks here: whatever the parser met is the reason.
-                return None if end == size else (end, sure, _reason(error))
+                return None if end == size else (end, sure, one_line(error))
             if record is None:
                 return None
             begin, end = end, file.tell()
@@ -132,7 +132,7 @@ class Salvage:
                 content = breakup_chunk(record, validate_crc=True)
             except Exception as error:  # A wrong checksum, or it does not unpack.
                 self.damaged_chunks += 1
-                self._lost(begin, end - begin, _reason(error))
+                self._lost(begin, end - begin, one_line(error))
                 sure = begin + 1
                 continue
             sure = end
@@ -183,5 +183,6 @@ def _whole_profiles(text: str) -> str:
     return text
 
 
-def _reason(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What went wrong, as others say it, without line breaks."""
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from adapt.evaluation.adaptation import Comparison
-    from adapt.learning.learner import Event
+    from adapt.learning.event import Event
     from adapt.model.windows import Windows
     from adapt.model.world_model import WorldModel
     from adapt.robot.specification import RobotSpecification

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from adapt.bags.replay import ReplayEvent, TickClock, learn
 from adapt.errors import UserError
@@ -20,11 +19,12 @@ from adapt.evaluation.open_loop import (
     OpenLoopError,
     open_loop_error,
 )
-from adapt.learning.learner import Event, Learner
+from adapt.learning.event import Event
+from adapt.learning.learner import Learner
 from adapt.learning.ledger import Ledger
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.splits import Split
-from adapt.learning.update import DynamicsUpdate
+from adapt.learning.update import updated
 from adapt.model.windows import Windows, cut_windows
 from adapt.model.world_model import WorldModel
 from adapt.registry.registry import Registry
@@ -263,8 +263,4 @@ def _train_on_all(learner: Learner, rehearsal: Windows | None, seed: int) -> Wor
     if len(windows) == 0:
         return None
     incumbent = learner.registry.load(learner.incumbent)[0]
-    generator = torch.Generator().manual_seed(seed)
-    update = DynamicsUpdate(learner.settings.update, incumbent, rehearsal, generator)
-    while not update.done:
-        update.step(windows)
-    return update.finish()
+    return updated(incumbent, rehearsal, learner.settings.update, windows, seed)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from functools import partial
 from typing import get_args
 
-import torch
-
 from adapt.evaluation.adaptation import measured_entries
 from adapt.evaluation.open_loop import CommandPlusOffset, Forecaster, HoldLast
 from adapt.learning.recipes import Recipe, recipe
-from adapt.learning.update import DynamicsUpdate, UpdateSettings
+from adapt.learning.update import updated
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
@@ -52,17 +49,6 @@ def forecasts(specification: RobotSpecification, model: WorldModel | None) -> di
     if any(entry >= 0 for entry in specification.action_anchor):
         found["command_plus_offset"] = CommandPlusOffset(specification)
     return {**found, "hold_last": HoldLast(specification)}
-
-
-def updated(
-    model: WorldModel, rehearsal: Windows | None, settings: UpdateSettings, windows: Windows, seed: int
-) -> WorldModel:
-    """A copy of the model with its dynamics updated on windows."""
-    generator = torch.Generator().manual_seed(seed)
-    update = DynamicsUpdate(settings, copy.deepcopy(model), rehearsal, generator)
-    while not update.done:
-        update.step(windows)
-    return update.finish()
 
 
 def _by_recipe(

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from adapt.bags.replay import TickClock
 from adapt.evaluation.closed_loop import START_NS, Controller, Trial, make_reference, run_episodes
 from adapt.evaluation.statistics import Estimate, mean_interval, mean_ratio
-from adapt.learning.learner import Event, Learner
+from adapt.learning.event import Event
+from adapt.learning.learner import Learner
 from adapt.learning.ledger import Ledger
 from adapt.learning.recipes import REAL_DATA_ALONE
 from adapt.learning.settings import LearnerSettings
-from adapt.learning.update import DynamicsUpdate, UpdateSettings
+from adapt.learning.update import UpdateSettings, updated
 from adapt.model.checkpoint import load_checkpoint, save_checkpoint
 from adapt.model.windows import Windows, cut_windows
 from adapt.model.world_model import WorldModel
@@ -147,10 +147,7 @@ def train_oracle(
         [cut_windows(seen, applied, seen[:, :0], history, horizon) for seen, applied in episodes]
     )
     model, _ = load_checkpoint(deployment.checkpoint, specification)
-    update = DynamicsUpdate(settings or ORACLE, model, None, torch.Generator().manual_seed(deployment.seed))
-    while not update.done:
-        update.step(windows)
-    return update.finish()
+    return updated(model, None, settings or ORACLE, windows, deployment.seed)
 
 
 @dataclass(frozen=True, slots=True)

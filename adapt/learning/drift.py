@@ -25,7 +25,7 @@ from pydantic import Field
 from adapt.errors import UserError
 from adapt.learning.buffer import SegmentBuffer
 from adapt.learning.event import Event
-from adapt.learning.gate import BETS, LOG_WEIGHTS, SMALLEST_ERROR, BettingTest, advantage, share_of
+from adapt.learning.gate import BETS, SMALLEST_ERROR, BettingTest, advantage, mixture, share_of
 from adapt.learning.ledger import Ledger
 from adapt.learning.plausibility import GROUP, Plausibility
 from adapt.learning.records import Watch
@@ -77,7 +77,7 @@ class Detector:
     def observe(self, value: float) -> float:
         """Take one more number within [-1, 1]; gives the sum."""
         self._log_wealth = np.logaddexp(self._log_wealth, 0.0) + np.log1p(BETS * value)
-        return math.exp(min(float(np.logaddexp.reduce(self._log_wealth + LOG_WEIGHTS)), 700.0))
+        return mixture(self._log_wealth)
 
 
 @dataclass(slots=True)

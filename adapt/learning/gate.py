@@ -22,10 +22,16 @@ import numpy as np
 from pydantic import Field
 
 from adapt.settings import Settings
+from adapt.stream.tick import FloatArray
 
 SMALLEST_ERROR = 1e-9
 BETS = (np.arange(40) + 0.5) / 40
 LOG_WEIGHTS = np.log(BETS**2 / np.sum(BETS**2))
+
+
+def mixture(log_wealth: FloatArray) -> float:
+    """The wealth of all `BETS` together, given the logarithm of each one's; always finite."""
+    return math.exp(min(float(np.logaddexp.reduce(log_wealth + LOG_WEIGHTS)), 700.0))
 
 
 class TrialSettings(Settings):
@@ -95,8 +101,7 @@ class BettingTest:
     @property
     def e_value(self) -> float:
         """The wealth now, from 1 at the start."""
-        log_wealth = float(np.logaddexp.reduce(self._log_wealth + LOG_WEIGHTS))
-        return math.exp(min(log_wealth, 700.0))  # of which the exponential is still finite
+        return mixture(self._log_wealth)
 
 
 class Gate:

@@ -14,8 +14,7 @@ from typing import Any
 from adapt.learning.beginning import first_version
 from adapt.learning.buffer import SegmentBuffer
 from adapt.learning.drift import DriftWatch
-from adapt.learning.event import Event as Event
-from adapt.learning.event import Severity as Severity
+from adapt.learning.event import Event, Severity
 from adapt.learning.gate import Decision
 from adapt.learning.judging import Forgetting, Judging
 from adapt.learning.ledger import BudgetSpent, Clock, Ledger

@@ -14,6 +14,7 @@ SimDist's recipe compares is not decided: see docs/adaptation.md.
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -156,6 +157,17 @@ class DynamicsUpdate:
 
     def _draw(self, windows: Windows, count: int) -> Windows:
         return windows.select(torch.randint(len(windows), (count,), generator=self._generator))
+
+
+def updated(
+    model: WorldModel, rehearsal: Windows | None, settings: UpdateSettings, windows: Windows, seed: int
+) -> WorldModel:
+    """A copy of the model with its dynamics updated on windows, all steps at once."""
+    generator = torch.Generator().manual_seed(seed)
+    update = DynamicsUpdate(settings, copy.deepcopy(model), rehearsal, generator)
+    while not update.done:
+        update.step(windows)
+    return update.finish()
 
 
 def without_commands(windows: Windows) -> Windows:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from adapt.bags.incident import Incident, make_card, write_incident
 from adapt.bags.topic import RawMessage, describe_topic, standard_types
 from adapt.bags.trigger import Capture, Trigger
 from adapt.evaluation.adaptation import complete_runs, run_windows
 from adapt.learning.rehearsal import load_windows
-from adapt.learning.update import DynamicsUpdate, UpdateSettings
+from adapt.learning.update import UpdateSettings, updated
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
@@ -53,10 +52,7 @@ def version_that_knows_the_payload() -> WorldModel:
     rehearsal = load_windows(checkpoint.with_suffix(".rehearsal.safetensors"), ROBOT)
     runs = complete_runs(driven(1, 60.0, 0.0))
     windows = Windows.join([run_windows(ROBOT, run, 1) for run in runs])
-    update = DynamicsUpdate(UpdateSettings(), model, rehearsal, torch.Generator().manual_seed(0))
-    while not update.done:
-        update.step(windows)
-    return update.finish().eval()
+    return updated(model, rehearsal, UpdateSettings(), windows, seed=0)
 
 
 def write_payload_incident(store: Path, version: str, ticks: list[Tick]) -> Incident:

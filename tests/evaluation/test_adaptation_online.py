@@ -7,8 +7,8 @@ import torch
 from servo_arm import ROBOT, random_windows, small_model
 
 from adapt.evaluation.adaptation_online import Deployment, Online, learn_online, measure_online, train_oracle
+from adapt.learning.event import Event
 from adapt.learning.gate import GateSettings
-from adapt.learning.learner import Event
 from adapt.learning.recipes import REAL_DATA_ALONE
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.update import UpdateSettings
@@ -26,7 +26,6 @@ QUICK = LearnerSettings(
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
-    torch.set_num_threads(1)
     checkpoint = tmp_path / "small.safetensors"
     save_checkpoint(checkpoint, small_model(), ROBOT)
     few = PlannerSettings(samples=4)

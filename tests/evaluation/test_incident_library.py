@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 from payload_incident import ROBOT, driven, version_that_knows_the_payload, write_payload_incident
 
 from adapt.bags.incident import Criterion, bless, load_incident
@@ -11,14 +10,6 @@ from adapt.model.checkpoint import load_card, shipped_checkpoint
 from adapt.registry.registry import Registry
 
 SHIPPED = load_card(shipped_checkpoint(ROBOT)).version
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ from small_arm import (
     two_joint_arm,
 )
 
+from adapt.learning.event import Event
 from adapt.learning.gate import GateSettings
-from adapt.learning.learner import Event, Learner
+from adapt.learning.learner import Learner
 from adapt.learning.ledger import Ledger
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.update import UpdateSettings
