@@ -16,6 +16,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -196,7 +197,8 @@ def run(make_node: Callable[[], NodeType], args: list[str] | None = None) -> int
     """Run one node until SIGINT or SIGTERM, and give the process's exit code.
 
     The node may have a method `stop()`: it is called once, whatever ended the node, while the node
-    can still publish. Signals only ask for the end, so nothing is cut short; later ones are ignored.
+    can still publish. A lifecycle node with an `autostart` that is true is led to active first. Signals
+    only ask for the end, so nothing is cut short; later ones are ignored.
 
     Returns:
         0 after a signal; 2 after a UserError, which is logged as one line.
@@ -207,6 +209,8 @@ def run(make_node: Callable[[], NodeType], args: list[str] | None = None) -> int
     try:
         with _start(args):
             node = make_node()
+            if getattr(node, "autostart", False):
+                _activate(node)
             executor = SingleThreadedExecutor()
             executor.add_node(node)
             try:
@@ -220,6 +224,12 @@ def run(make_node: Callable[[], NodeType], args: list[str] | None = None) -> int
         rclpy.logging.get_logger("adapt").error(str(error))
         return 2
     return 0
+
+
+def _activate(node: LifecycleNode) -> None:
+    for transition in (node.trigger_configure, node.trigger_activate):
+        if transition() != TransitionCallbackReturn.SUCCESS:
+            raise UserError(f"node '{node.get_name()}': {transition.__name__} failed: see above")
 
 
 def _start(args: list[str] | None) -> AbstractContextManager[object]:

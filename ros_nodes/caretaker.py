@@ -32,6 +32,7 @@ class Caretaker:
 
     Attributes:
         diagnostics: what each node last said on /diagnostics, by node and key; `state` holds its message.
+        heard_s: when that was, by the monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -42,6 +43,7 @@ class Caretaker:
             signal_handler_options=SignalHandlerOptions.NO,
         )
         self.diagnostics: dict[str, dict[str, str]] = {}
+        self.heard_s: dict[str, float] = {}
         self._node = rclpy.create_node("caretaker", context=self._context)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, RELIABLE)
         self._executor = SingleThreadedExecutor(context=self._context)
@@ -120,6 +122,7 @@ class Caretaker:
         for status in message.status:
             values = {pair.key: pair.value for pair in status.values}
             self.diagnostics[status.name] = {**values, "state": status.message}
+            self.heard_s[status.name] = time.monotonic()
 
 
 def domain() -> str:

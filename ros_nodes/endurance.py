@@ -13,7 +13,8 @@ from typing import Any
 
 from adapt.errors import UserError
 from ros_nodes.node_table import Options
-from ros_nodes.up import Stack, signals_interrupt_once
+from ros_nodes.signals import signals_interrupt_once
+from ros_nodes.up import Stack
 
 LOOK_S = 1.0
 """Between two looks at the diagnostics, which come as often."""

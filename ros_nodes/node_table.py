@@ -33,6 +33,8 @@ class Options:
         bag: play this bag in place of the hardware; nothing is then driven.
         dry_run: never arm.
         without: names of nodes to leave out.
+        no_restart: names of nodes that are not started again when they die: the robot is stopped instead, and
+            stays so until a reset.
         overrides: parameters by node, over those of the table; see `read_parameter_file`.
     """
 
@@ -46,6 +48,7 @@ class Options:
     bag: Path | None = None
     dry_run: bool = False
     without: frozenset[str] = frozenset()
+    no_restart: frozenset[str] = frozenset()
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -64,6 +67,8 @@ class NodeEntry:
         wanted: whether it takes part.
         parameters: the parameters that follow from the options; the rest has the node's defaults.
         last: it is started when all others are ready.
+        restarts: it is started again when it dies, unless the options say otherwise.
+        silent_s: it is taken for dead when it has told no diagnostics for so long; None where it tells none.
     """
 
     name: str
@@ -71,6 +76,8 @@ class NodeEntry:
     wanted: Callable[[Options], bool]
     parameters: Callable[[Options], Parameters]
     last: bool = False
+    restarts: bool = True
+    silent_s: float | None = None
 
     @property
     def module(self) -> str:
@@ -127,13 +134,14 @@ def _player(options: Options) -> Parameters:
 
 
 NODES: tuple[NodeEntry, ...] = (
-    NodeEntry("stand_in", False, lambda options: options.sim, _stand_in),
-    NodeEntry("safety", False, lambda options: options.drives, _safety),
-    NodeEntry("planner", True, lambda options: True, _planner),
-    NodeEntry("learner", False, lambda options: True, _learner),
+    NodeEntry("stand_in", False, lambda options: options.sim, _stand_in, restarts=False),
+    NodeEntry("safety", False, lambda options: options.drives, _safety, silent_s=5.0),
+    NodeEntry("planner", True, lambda options: True, _planner, silent_s=5.0),
+    # It tells of itself between two steps of its work.
+    NodeEntry("learner", False, lambda options: True, _learner, silent_s=30.0),
     NodeEntry("recorder", False, lambda options: True, _recorder),
     NodeEntry("reference", False, lambda options: options.sim, _reference),
-    NodeEntry("player", False, lambda options: not options.drives, _player, last=True),
+    NodeEntry("player", False, lambda options: not options.drives, _player, last=True, restarts=False),
 )
 """In the order in which they are started."""
 
@@ -214,6 +222,6 @@ def _check(options: Options) -> None:
             raise UserError(f"option '{name}': it is for the stand-in; give 'sim' too")
     if options.checkpoint is not None and not options.checkpoint.is_file():
         raise UserError(f"{options.checkpoint}: no such checkpoint; see adapt pretrain --help")
-    unknown = sorted({*options.without, *options.overrides} - {*_names(), EVERY_NODE})
+    unknown = sorted({*options.without, *options.no_restart, *options.overrides} - {*_names(), EVERY_NODE})
     if unknown:
         raise UserError(f"no such node: '{unknown[0]}'; there are: {', '.join(_names())}")

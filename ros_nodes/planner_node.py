@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -62,12 +64,14 @@ class PlannerNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("planner")
         self._given = declare_parameters(self, DEFAULTS)
+        self.autostart: bool = self._given["autostart"]
         self._settings, pace = planner_settings(self._given)
         self._specification = robot_of(self._given)
         self._period_ns = round(self._specification.period_s * 1e9)
         self._lock = threading.Lock()
         self._leave = threading.Event()
         self._thread: threading.Thread | None = None
+        self._failure: Exception | None = None
         self._version = self._base = ""
         self._timing = Timing(self._period_ns)
         self._pace = Pace(self._settings.samples, self._period_ns, pace, time.monotonic_ns)
@@ -103,11 +107,17 @@ class PlannerNode(LifecycleNode):
         return super().on_deactivate(state)
 
     def stop(self) -> None:
-        """End the control thread after the tick under way."""
+        """End the control thread after the tick under way.
+
+        Raises:
+            Exception: what ended it before.
+        """
         self._leave.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        if self._failure is not None:
+            raise self._failure
 
     def _configure(self) -> None:
         specification, given = self._specification, self._given
@@ -189,9 +199,10 @@ class PlannerNode(LifecycleNode):
         try:
             self._drive()
         except Exception as error:
-            # The safety node falls back by itself; here it must not go by in silence.
+            # The safety node falls back by itself; who looks after this process is to see it end.
             self._events.publish("beat_failed", "error", {"error": repr(error)})
-            raise
+            self._failure = error
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _drive(self) -> None:
         due_ns, index, most_off = self._now() + self._period_ns, 0, LOST_BEAT * self._period_ns

@@ -13,6 +13,7 @@ from adapt.planning.settings import PlannerSettings
 
 DEFAULTS = {
     "robot": "",
+    "autostart": False,
     "checkpoint": "",
     "store": "",
     "controller": "planner",

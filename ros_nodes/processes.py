@@ -28,12 +28,16 @@ class Death:
         exit_code: as Python gives it: minus the signal's number where one ended it.
         last_words: the last line of its log.
         log: the file with all of it.
+        silent: it had hung, and was killed for that.
+        then: what was done about it.
     """
 
     node: str
     exit_code: int
     last_words: str
     log: Path
+    silent: bool = False
+    then: str = ""
 
     def __str__(self) -> str:
         """One line."""
@@ -42,21 +46,30 @@ class Death:
             if self.exit_code < 0
             else f"ended with exit code {self.exit_code}"
         )
+        if self.silent:
+            how = "fell silent and was killed"
         said = f": {self.last_words}" if self.last_words else ""
-        return f"node '{self.node}' {how}{said} (see {self.log})"
+        then = f"; {self.then}" if self.then else ""
+        return f"node '{self.node}' {how}{said} (see {self.log}){then}"
 
 
 class NodeProcess:
     """One node in a process group of its own, so that Ctrl-C in a terminal does not reach it."""
 
-    def __init__(self, entry: NodeEntry, parameters: Parameters, logs: Path) -> None:
-        """Start it: parameters from `logs`/<node>.yaml, all that it prints to `logs`/<node>.log."""
+    def __init__(self, entry: NodeEntry, parameters: Parameters, logs: Path, *, again: bool = False) -> None:
+        """Start it: parameters from `logs`/<node>.yaml, all that it prints to `logs`/<node>.log.
+
+        Started `again`, it goes on in the log, and a node with a lifecycle leads itself to active.
+        """
         self.name = entry.name
+        self.started_s = time.monotonic()
+        if again and entry.lifecycle:
+            parameters = {**parameters, "autostart": True}
         self.log = logs / f"{entry.name}.log"
         parameter_file = logs / f"{entry.name}.yaml"
         write_text(parameter_file, parameter_text(entry.name, parameters))
         arguments = ["--params-file", str(parameter_file), "--disable-external-lib-logs"]
-        with self.log.open("wb") as log:
+        with self.log.open("ab" if again else "wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", entry.module, "--ros-args", *arguments],
                 stdin=subprocess.DEVNULL,

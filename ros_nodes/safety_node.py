@@ -57,7 +57,8 @@ class SafetyNode(Node):
             {
                 "robot": "",
                 "dry_run": False,
-                "tail_ticks": 3,
+                # With one more, the fallback would begin later than two periods after a proposal was due.
+                "tail_ticks": 1,
                 "startup_timeout_s": 30.0,
                 "real_time_priority": 20,
             },

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections import deque
+from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 
 from rich.console import Console
@@ -15,8 +14,9 @@ from rich.live import Live
 from adapt.errors import UserError
 from ros_nodes.caretaker import Caretaker, domain
 from ros_nodes.live_table import Row, live_table
-from ros_nodes.node_table import Options, chosen_nodes
+from ros_nodes.node_table import NodeEntry, Options, Parameters, chosen_nodes
 from ros_nodes.processes import Death, NodeProcess, end
+from ros_nodes.signals import signals_held_back, signals_interrupt_once
 
 DISCOVERY_S = 3.0
 """Whoever runs in this domain is found within this time: 2 to 2.5 s were measured for a late joiner."""
@@ -26,7 +26,8 @@ ANSWER_S = 10.0
 END_S = 20.0
 """Longer than any node needs; the robot is at rest before the others are asked to end."""
 REFRESH_HZ = 4.0
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+MOST_RESTARTS, RESTARTS_WITHIN_S = 5, 60.0
+"""A node that dies more often than this is not started again."""
 
 
 class Stack:
@@ -49,7 +50,8 @@ class Stack:
         self._chosen = chosen_nodes(options)
         self._processes: dict[str, NodeProcess] = {}
         self._caretaker: Caretaker | None = None
-        self._told: set[str] = set()
+        self._tended: set[int] = set()
+        self._restarts: dict[str, deque[float]] = {}
         self.killed: list[str] = []
 
     def __enter__(self) -> Stack:
@@ -79,7 +81,7 @@ class Stack:
             UserError: nodes of these names run in this ROS domain already, or one of ours dies, hangs
                 or fails on the way; the message names it, and says its last words.
         """
-        with _signals_held_back(deliver=True):
+        with signals_held_back(deliver=True):
             self._caretaker = Caretaker()
         self._refuse_a_domain_in_use(self._caretaker, [entry.name for entry, _ in self._chosen])
         self._spawn(last=False)
@@ -115,16 +117,32 @@ class Stack:
                     raise
                 time.sleep(0.1)
 
+    def tend(self) -> list[Death]:
+        """Look after the nodes; to be called a few times a second.
+
+        A node that has died or fallen silent is started again. Where the options do not want that, or where
+        it was in vain again and again, the robot is stopped, and stays so until a reset.
+
+        Returns:
+            who has died since the last call, with what was done about it.
+        """
+        news = []
+        for entry, parameters in self._chosen:
+            process = self._processes[entry.name]
+            silent = self._is_silent(entry, process)
+            if silent:
+                process.kill()
+            death = process.death()
+            if death is None or process.pid in self._tended or self._has_played(death):
+                continue
+            self._tended.add(process.pid)
+            news.append(replace(death, silent=silent, then=self._after_death(entry, parameters)))
+        return news
+
     def deaths(self) -> list[Death]:
         """Nodes that have ended on their own; a player that has finished is none."""
         ended = [process.death() for process in self._processes.values()]
-        return [death for death in ended if death and not (death.node == "player" and death.exit_code == 0)]
-
-    def new_deaths(self) -> list[Death]:
-        """Those of `deaths` that this method has not told yet."""
-        news = [death for death in self.deaths() if death.node not in self._told]
-        self._told |= {death.node for death in news}
-        return news
+        return [death for death in ended if death and not self._has_played(death)]
 
     @property
     def finished(self) -> bool:
@@ -138,7 +156,7 @@ class Stack:
         The safety node, told to end, sends the way to rest and only then ends: nothing else is needed
         to stop the robot. May be called twice.
         """
-        with _signals_held_back(deliver=False):
+        with signals_held_back(deliver=False):
             robot_side = [self._processes[name] for name in ("stand_in", "player") if name in self._processes]
             ours = [process for process in self._processes.values() if process not in robot_side]
             # Last, since simulated time comes from there, and nobody ends while time stands still.
@@ -151,10 +169,40 @@ class Stack:
     def _spawn(self, *, last: bool) -> None:
         logs = self.options.store / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        with _signals_held_back(deliver=True):
+        with signals_held_back(deliver=True):
             for entry, parameters in self._chosen:
                 if entry.last == last:
                     self._processes[entry.name] = NodeProcess(entry, parameters, logs)
+
+    def _is_silent(self, entry: NodeEntry, process: NodeProcess) -> bool:
+        """Whether a process that runs has told nothing of itself for too long."""
+        if entry.silent_s is None or process.exit_code is not None or self._caretaker is None:
+            return False
+        heard_s = self._caretaker.heard_s.get(entry.name, 0.0)
+        expected_s = max(heard_s + entry.silent_s, process.started_s + START_S)
+        return time.monotonic() > expected_s
+
+    def _after_death(self, entry: NodeEntry, parameters: Parameters) -> str:
+        """Start the node again or stop the robot; gives what was done."""
+        lives = self._restarts.setdefault(entry.name, deque(maxlen=MOST_RESTARTS))
+        now_s = time.monotonic()
+        in_vain = len(lives) == MOST_RESTARTS and now_s - lives[0] < RESTARTS_WITHIN_S
+        if entry.restarts and entry.name not in self.options.no_restart and not in_vain:
+            lives.append(now_s)
+            logs = self.options.store / "logs"
+            with signals_held_back(deliver=True):
+                self._processes[entry.name] = NodeProcess(entry, parameters, logs, again=True)
+            return "it was started again"
+        if self._caretaker is None or "safety" not in self._processes or entry.name == "safety":
+            return "it stays away"
+        try:
+            self._caretaker.trigger("/safety/stop", ANSWER_S)
+        except UserError as error:
+            return f"the robot could not be stopped: {error}"
+        return "the robot was stopped, until /safety/reset"
+
+    def _has_played(self, death: Death) -> bool:
+        return death.node == "player" and death.exit_code == 0
 
     def _refuse_a_domain_in_use(self, caretaker: Caretaker, names: list[str]) -> None:
         deadline = time.monotonic() + DISCOVERY_S
@@ -198,7 +246,7 @@ def up(options: Options, *, arm: bool = True, console: Console | None = None) ->
             stack.arm()
         with Live(console=console, refresh_per_second=REFRESH_HZ) as live:
             while not stack.finished:
-                for death in stack.new_deaths():
+                for death in stack.tend():
                     died = True
                     live.console.print(str(death), style="red", markup=False)
                 live.update(live_table(f"ROS domain {domain()}, Ctrl-C to stop", _rows(stack)))
@@ -215,39 +263,3 @@ def _rows(stack: Stack) -> list[Row]:
         Row(name, process.pid, process.exit_code, said.get(name, {}))
         for name, process in stack.processes.items()
     ]
-
-
-@contextmanager
-def signals_interrupt_once() -> Iterator[None]:
-    """The first signal raises KeyboardInterrupt, later ones do nothing: an end under way is not cut short."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-
-    def interrupt(*_: object) -> None:
-        for number in SIGNALS:
-            signal.signal(number, lambda *_: None)
-        raise KeyboardInterrupt
-
-    for number in SIGNALS:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _signals_held_back(*, deliver: bool) -> Iterator[None]:
-    """Signals wait until the end, then are delivered or forgotten. In other threads it does nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held: list[int] = []
-    before = {number: signal.signal(number, lambda came, _: held.append(came)) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if deliver and held:
-            signal.raise_signal(held[0])

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import tempfile
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+from ros_domains import domain_of_its_own
 
 # A loaded machine must not fail a property; the same examples each time make a failure come again.
 settings.register_profile("steady", deadline=None, derandomize=True, print_blob=False)
@@ -24,29 +21,12 @@ torch.set_num_threads(1)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "UDPv4"
 
-DOMAINS = range(1, 102)
-"""Their ports stay below those that Linux gives to outgoing connections."""
-
 
 @pytest.fixture
-def domain(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A ROS domain that no other test on this machine uses meanwhile, also in the environment.
-
-    The search begins somewhere else for every test, so that what one leaves behind is not met by the next.
-    """
-    locks = Path(tempfile.gettempdir()) / f"ros-domains-{os.getuid()}"
-    locks.mkdir(exist_ok=True)
-    first = zlib.crc32(request.node.nodeid.encode()) % len(DOMAINS)
-    for number in (*DOMAINS[first:], *DOMAINS[:first]):
-        with (locks / str(number)).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
-            yield number
-            return
-    raise RuntimeError(f"all {len(DOMAINS)} ROS domains are locked in {locks}")
+def domain(request: pytest.FixtureRequest) -> Iterator[int]:
+    """See `domain_of_its_own`."""
+    with domain_of_its_own(request.node.nodeid) as number:
+        yield number
 
 
 @pytest.fixture(autouse=True)

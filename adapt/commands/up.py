@@ -28,6 +28,13 @@ def up(
     bag: Annotated[Path | None, typer.Option(help="Play this bag in place of the hardware.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Start everything, move nothing.")] = False,
     without: Annotated[list[str] | None, typer.Option(help="Leave this node out; may be repeated.")] = None,
+    no_restart: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--no-restart",
+            help="When this node dies, stop the robot instead of starting it again; may be repeated.",
+        ),
+    ] = None,
     params_file: Annotated[
         Path | None, typer.Option("--params-file", help="ROS parameter file over the defaults.")
     ] = None,
@@ -45,6 +52,7 @@ def up(
         bag=bag,
         dry_run=dry_run,
         without=frozenset(without or ()),
+        no_restart=frozenset(no_restart or ()),
         overrides={} if params_file is None else table.read_parameter_file(params_file),
     )
     raise typer.Exit(run(options, console=output.console()))

@@ -67,12 +67,12 @@ def test_starts_all_tells_a_death_and_ends_with_the_robot_first(
 
     monkeypatch.setattr(module, "end", watched)
     # In simulated time, which must not stop before all who live in it have ended.
-    options = make_options(tmp_path, checkpoint, simulated_time=True)
+    options = make_options(tmp_path, checkpoint, simulated_time=True, no_restart=frozenset({"planner"}))
     with Stack(options) as stack:
         stack.start()
         stack.arm()
         assert list(stack.processes) == ["stand_in", "safety", "planner", "learner", "recorder", "reference"]
-        assert not stack.new_deaths()
+        assert not stack.tend()
         with (
             pytest.raises(UserError, match=rf"ROS domain {domain} is in use: .*ROS_DOMAIN_ID"),
             Stack(make_options(tmp_path / "other", checkpoint)) as second,
@@ -83,9 +83,10 @@ def test_starts_all_tells_a_death_and_ends_with_the_robot_first(
         planner = stack.processes["planner"]
         os.kill(planner.pid, signal.SIGKILL)
         assert planner.wait(10)
-        (death,) = stack.new_deaths()
+        (death,) = stack.tend()
         assert str(death).startswith("node 'planner' was ended by SIGKILL") and death.log.is_file()
-        assert not stack.new_deaths() and stack.deaths() == [death]
+        assert str(death).endswith("the robot was stopped, until /safety/reset")
+        assert not stack.tend() and [each.node for each in stack.deaths()] == ["planner"]
         # The robot is held by those who stay.
         with Listener(domain) as listener:
             states = listener.hear(JointState, "/joint_states")
