@@ -15,7 +15,7 @@ from adapt.errors import UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from adapt.evaluation.adaptation import Comparison
+    from adapt.evaluation.replay_comparison import Comparison
     from adapt.learning.event import Event
     from adapt.model.windows import Windows
     from adapt.model.world_model import WorldModel
@@ -64,7 +64,8 @@ def replay(
 
     from adapt.bags.incident import free_folder
     from adapt.bags.replay import bag_ticks, one_after_the_other
-    from adapt.evaluation.adaptation import compare, learn_offline
+    from adapt.evaluation.adaptation import learn_offline
+    from adapt.evaluation.replay_comparison import compare
     from adapt.evaluation.replay_report import bag_name, replay_data, replay_report
     from adapt.learning.settings import LearnerSettings
     from adapt.robot.load import load_robot

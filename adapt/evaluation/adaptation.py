@@ -12,13 +12,6 @@ import numpy.typing as npt
 
 from adapt.bags.replay import ReplayEvent, TickClock, learn
 from adapt.errors import UserError
-from adapt.evaluation.open_loop import (
-    CommandPlusOffset,
-    Forecaster,
-    HoldLast,
-    OpenLoopError,
-    open_loop_error,
-)
 from adapt.learning.event import Event
 from adapt.learning.learner import Learner
 from adapt.learning.ledger import Ledger
@@ -45,6 +38,10 @@ class Run:
     observation: FloatArray
     applied: FloatArray
 
+    def part(self, ticks: slice) -> Run:
+        """Some consecutive ticks of it."""
+        return Run(self.stamp_ns[ticks], self.observation[ticks], self.applied[ticks])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
@@ -70,43 +67,6 @@ class Learned:
         """The models to compare, by name."""
         models = {"before": self.pretrained, "admitted": self.admitted}
         return models if self.latest is None else {**models, "latest": self.latest}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
-    """Open-loop errors on the same windows.
-
-    Attributes:
-        entries: names of the observation entries that were measured, all in `unit`.
-        step_s: time between two steps of the horizon, s.
-        time_s: shape (B,), "now" of each window since the first, s.
-        errors: by forecaster: the models by their names, then command_plus_offset and hold_last.
-        runs: the ticks that were measured on.
-    """
-
-    entries: tuple[str, ...]
-    unit: str
-    step_s: float
-    time_s: FloatArray
-    errors: dict[str, OpenLoopError]
-    runs: list[Run]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "unit": self.unit,
-            "windows": len(self.time_s),
-            "stride_ticks": STRIDE,
-            "horizon_s": self.step_s * len(next(iter(self.errors.values())).by_step),
-            "open_loop_rmse": {
-                name: {
-                    "total": error.total,
-                    "joints": dict(zip(self.entries, error.by_entry.tolist(), strict=True)),
-                    "steps": error.by_step.tolist(),
-                }
-                for name, error in self.errors.items()
-            },
-        }
 
 
 def learn_offline(
@@ -159,50 +119,6 @@ def learn_offline(
         registry.close()
 
 
-def compare(
-    specification: RobotSpecification, models: dict[str, WorldModel], ticks: Iterable[Tick]
-) -> Comparison:
-    """Open-loop errors of models, and of two forecasts that need none, on the same ticks.
-
-    For what is measured see `measured_entries`.
-
-    Raises:
-        UserError: the ticks hold no unbroken run as long as a window.
-    """
-    runs = complete_runs(ticks)
-    horizon, history = specification.horizon_ticks, specification.history_ticks
-    length = history + 1 + horizon
-    windows = Windows.join(
-        [run_windows(specification, run, STRIDE) for run in runs] or [_no_windows(specification)]
-    )
-    if len(windows) == 0:
-        raise UserError(
-            f"nothing to measure on: no unbroken run of {length} complete ticks is left"
-            f" ({length / specification.rate_hz:.2f} s): learn from fewer minutes, or give a longer bag"
-        )
-    stamps = np.concatenate([run.stamp_ns[history : len(run.stamp_ns) - horizon : STRIDE] for run in runs])
-    entries = measured_entries(specification)
-    forecasters: dict[str, Forecaster] = {
-        **models,
-        "command_plus_offset": CommandPlusOffset(specification),
-        "hold_last": HoldLast(specification),
-    }
-    return Comparison(
-        entries=_short_names(specification.observation_names[entries]),
-        unit=measured_unit(specification),
-        step_s=specification.period_s,
-        time_s=(stamps - stamps[0]) * 1e-9,
-        errors={name: open_loop_error(each, windows, entries) for name, each in forecasters.items()},
-        runs=runs,
-    )
-
-
-def _short_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Without the channel, where that leaves them apart."""
-    short = tuple(name.split("/")[-1] for name in names)
-    return short if len(set(short)) == len(short) else tuple(names)
-
-
 def measured_entries(specification: RobotSpecification) -> slice:
     """The entries of the channel that the action targets, or else the command; without either, all."""
     name = _measured_channel(specification)
@@ -231,14 +147,16 @@ def complete_runs(ticks: Iterable[Tick]) -> list[Run]:
             runs.append([])
         runs[-1].append(tick)
         last = tick.index
-    return [
-        Run(
-            np.array([tick.stamp_ns for tick in run], dtype=np.int64),
-            np.stack([tick.observation for tick in run]),
-            np.stack([tick.applied for tick in run]),
-        )
-        for run in runs
-    ]
+    return [run_of(run) for run in runs]
+
+
+def run_of(ticks: Sequence[Tick]) -> Run:
+    """Consecutive, complete ticks as a run."""
+    return Run(
+        np.array([tick.stamp_ns for tick in ticks], dtype=np.int64),
+        np.stack([tick.observation for tick in ticks]),
+        np.stack([tick.applied for tick in ticks]),
+    )
 
 
 def run_windows(specification: RobotSpecification, run: Run, stride: int) -> Windows:
@@ -246,15 +164,6 @@ def run_windows(specification: RobotSpecification, run: Run, stride: int) -> Win
     empty = np.empty((len(run.stamp_ns), 0))
     history, horizon = specification.history_ticks, specification.horizon_ticks
     return cut_windows(run.observation, run.applied, empty, history, horizon, stride)
-
-
-def _no_windows(specification: RobotSpecification) -> Windows:
-    nothing = Run(
-        np.empty(0, dtype=np.int64),
-        np.empty((0, specification.observation_size)),
-        np.empty((0, specification.action_size)),
-    )
-    return run_windows(specification, nothing, 1)
 
 
 def _train_on_all(learner: Learner, rehearsal: Windows | None, seed: int) -> WorldModel | None:

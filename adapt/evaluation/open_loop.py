@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,6 +73,21 @@ def open_loop_error(
         return squares.mean(dimensions).sqrt().numpy()
 
     return OpenLoopError(total, root(0, 1), root(0, 2), root(1, 2))
+
+
+def pooled(parts: Sequence[OpenLoopError]) -> OpenLoopError:
+    """The errors over the windows of all parts together, in order."""
+    counts = np.array([len(part.by_window) for part in parts])
+
+    def root(values: Sequence[FloatArray]) -> FloatArray:
+        return np.sqrt(np.average(np.square(np.stack(values)), axis=0, weights=counts))
+
+    return OpenLoopError(
+        float(root([np.array(part.total) for part in parts])),
+        root([part.by_entry for part in parts]),
+        root([part.by_step for part in parts]),
+        np.concatenate([part.by_window for part in parts]),
+    )
 
 
 class HoldLast:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from adapt.evaluation import plots
-from adapt.evaluation.adaptation import Comparison, Learned, Run, run_windows
+from adapt.evaluation.adaptation import Learned, run_windows
+from adapt.evaluation.replay_comparison import Comparison
 from adapt.evaluation.report import Report
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
@@ -23,8 +24,6 @@ LABELS = {
     "command_plus_offset": "command plus offset",
     "hold_last": "hold last",
 }
-SHOWN_S = 8.0
-"""Length of the stretch in which forecasts are drawn."""
 BIN_S = 2.0
 
 
@@ -167,7 +166,7 @@ def add_forecasts(
     report: Report, specification: RobotSpecification, comparison: Comparison, models: dict[str, WorldModel]
 ) -> None:
     """The liveliest stretch of the measured time, with what each model foretold."""
-    run = _liveliest(specification, comparison.runs)
+    run = comparison.liveliest
     windows = run_windows(specification, run, specification.horizon_ticks)
     channel = specification.action.targets
     entries = slice(None) if channel is None else specification.channel_slice(channel)
@@ -198,26 +197,6 @@ def _distinct(comparison: Comparison) -> list[str]:
     for name, error in comparison.errors.items():
         names.setdefault(error.total, name)
     return list(names.values())
-
-
-def _liveliest(specification: RobotSpecification, runs: list[Run]) -> Run:
-    """The stretch of at most SHOWN_S in which the observations travel farthest."""
-    shortest = specification.history_ticks + 1 + specification.horizon_ticks
-    longest = max(shortest, round(SHOWN_S * specification.rate_hz))
-    best: tuple[float, Run] | None = None
-    for run in runs:
-        length = min(longest, len(run.stamp_ns))
-        if length < shortest:
-            continue
-        steps = np.abs(np.diff(run.observation, axis=0, prepend=run.observation[:1])).sum(axis=1)
-        travelled = np.concatenate([[0.0], steps.cumsum()])
-        distance = travelled[length:] - travelled[:-length]
-        start = int(np.argmax(distance))
-        if best is None or distance[start] > best[0]:
-            rows = slice(start, start + length)
-            best = float(distance[start]), Run(run.stamp_ns[rows], run.observation[rows], run.applied[rows])
-    assert best is not None, "a comparison has at least one window"
-    return best[1]
 
 
 def bag_name(bag: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from servo_arm import ROBOT, small_model, ticks_of
 
 from adapt.evaluation import plots
-from adapt.evaluation.adaptation import compare
+from adapt.evaluation.replay_comparison import compare
 from adapt.evaluation.replay_report import replay_data, replay_report
 from adapt.evaluation.report import FAINT, INK, Report
 from adapt.evaluation.statistics import Estimate
