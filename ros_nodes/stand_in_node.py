@@ -19,6 +19,7 @@ from adapt.errors import UserError
 from adapt.robot.interface import Channel
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.arm_stand_in import SPEEDS
+from adapt.sim.faults import Fault, SensorFaults
 from adapt.sim.stand_in import make_stand_in
 from adapt.stream.decode import read_field
 from adapt.stream.encode import MeasurementWriter
@@ -58,7 +59,9 @@ class StandInNode(Node):
         publish_clock: be the source of simulated time, on /clock with `clock_hz`, `speed` times as fast
             as the wall. Without it, simulated time is wall time.
     Topic: /stand_in/set (std_msgs/String) {"field": "payload_mass", "value": 0.2} changes one number of
-        the scenario. Events: `stand_in_changed`, `stand_in_refused`, `command_refused`.
+        the scenario; {"fault": {"kind": "frozen", "duration_s": 2.0}} lets what is measured arrive wrong
+        for a while, see `adapt.sim.faults.Fault`.
+    Events: `stand_in_changed`, `stand_in_refused`, `command_refused`.
     """
 
     def __init__(self) -> None:
@@ -81,6 +84,7 @@ class StandInNode(Node):
             self._start_ns,
             _pose(parameters["pose"], self._robot),
         )
+        self._faults = SensorFaults(parameters["seed"])
         self._lock = threading.Lock()
         self._events = EventPublisher(self)
         self._writer = MeasurementWriter(
@@ -145,11 +149,13 @@ class StandInNode(Node):
     def _step(self, to_ns: int, *, measure: bool) -> None:
         with self._lock:
             self._stand_in.advance(to_ns)
-            measurement = self._stand_in.measure() if measure else {}
+            measured = self._stand_in.measure() if measure else {}
+            heard = self._faults.heard(measured, to_ns) if measure else []
         if self._times is not None:
             self._times.publish(Clock(clock=to_stamp(to_ns)))
-        for topic, message in self._writer.messages(measurement):
-            self._sensors[topic].publish(message)
+        for measurement in heard:
+            for topic, message in self._writer.messages(measurement):
+                self._sensors[topic].publish(message)
 
     def _on_command(self, message: Any) -> None:
         action = self._robot.action
@@ -168,7 +174,10 @@ class StandInNode(Node):
             now_ns = self._now_ns()
             try:
                 request = json.loads(message.data)
-                self._stand_in.set(request["field"], request["value"])
+                if "fault" in request:
+                    self._faults.begin(Fault.model_validate(request["fault"]), self._stand_in.now_ns)
+                else:
+                    self._stand_in.set(request["field"], request["value"])
             except (UserError, ValueError, TypeError, KeyError) as error:
                 reason = {"topic": "/stand_in/set", "error": f"{type(error).__name__}: {error}"}
                 self._events.publish("stand_in_refused", "error", reason, stamp_ns=now_ns)
