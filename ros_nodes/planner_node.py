@@ -67,6 +67,7 @@ class PlannerNode(LifecycleNode):
         self.autostart: bool = self._given["autostart"]
         self._settings, pace = planner_settings(self._given)
         self._specification = robot_of(self._given)
+        self._samples = self._settings.search(self._specification.direct_index is None).samples
         self._period_ns = round(self._specification.period_s * 1e9)
         self._lock = threading.Lock()
         self._leave = threading.Event()
@@ -74,7 +75,7 @@ class PlannerNode(LifecycleNode):
         self._failure: Exception | None = None
         self._version = self._base = ""
         self._timing = Timing(self._period_ns)
-        self._pace = Pace(self._settings.samples, self._period_ns, pace, time.monotonic_ns)
+        self._pace = Pace(self._samples, self._period_ns, pace, time.monotonic_ns)
         self._assembled = 0
         self._events = EventPublisher(self)
         self._proposals = self.create_publisher(JointTrajectory, PROPOSAL_TOPIC, RELIABLE)
@@ -146,7 +147,7 @@ class PlannerNode(LifecycleNode):
         self.create_timer(1.0, self._diagnose)
         milliseconds, wanted = self._pilot.fit(), self._pace.wanted_ns * 1e-6
         self.get_logger().info(
-            f"{self._pace.samples} of {self._settings.samples} samples: a plan takes {milliseconds:.1f} ms of"
+            f"{self._pace.samples} of {self._samples} samples: a plan takes {milliseconds:.1f} ms of"
             f" the {wanted:.0f} ms wanted"
         )
 
@@ -306,7 +307,7 @@ class PlannerNode(LifecycleNode):
         values: dict[str, object] = dict(self._timing.summary())
         values |= {"version": self._version, "controller": self._pilot.controller}
         values["real_time_priority"] = self._priority
-        values |= {"samples": self._pace.samples, "most_samples": self._settings.samples}
+        values |= {"samples": self._pace.samples, "most_samples": self._samples}
         # Of Linux, in KiB: it grows for as long as something is kept that should not be.
         values |= {"memory_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
         values |= {f"count/{key}": count for key, count in sorted(self._pilot.counts.items())}

@@ -23,8 +23,9 @@ DEFAULTS = {
     "threads": 1,
     "real_time_priority": 10,
     "time_share": PaceSettings().wanted,
-    "samples": PlannerSettings().samples,
-    "iterations": PlannerSettings().iterations,
+    # Nothing for what suits the robot's kind of search.
+    "samples": 0,
+    "iterations": 0,
 }
 CONTROLLERS = ("planner", "policy", "direct", "none")
 
@@ -38,7 +39,9 @@ def planner_settings(given: Mapping[str, Any]) -> tuple[PlannerSettings, PaceSet
     if given["threads"] < 1:
         raise UserError("parameter 'threads' of node 'planner': must be 1 or more")
     try:
-        planner = PlannerSettings(samples=given["samples"], iterations=given["iterations"])
+        named = {name: given[name] for name in ("samples", "iterations") if given[name]}
+        near_policy = {f"{name}_near_policy": value for name, value in named.items()}
+        planner = PlannerSettings(**named, **near_policy)
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"parameter '{first['loc'][0]}' of node 'planner': {first['msg']}") from error

@@ -14,6 +14,11 @@ class TaskReward:
 
     The cost of an error e, in units of its scale, is sqrt(1 + e^2) - 1 for each entry (pseudo-Huber):
     quadratic for small errors and linear for large ones, so that one lost joint does not drown the others.
+
+    Attributes:
+        entries: shape (E,), the observation entries whose errors are told.
+        scales: shape (E,), of the errors.
+        effort: cost of a squared change from one action to the next.
     """
 
     def __init__(self, specification: RobotSpecification, device: torch.device):
@@ -31,18 +36,17 @@ class TaskReward:
             )
         names = specification.observation_names
         self._tracks = bool(tracked)
-        self._entries = torch.tensor([*tracked, *(names.index(entry) for entry in task.goals)], device=device)
+        self.entries = torch.tensor([*tracked, *(names.index(entry) for entry in task.goals)], device=device)
         self._goals = torch.tensor([goal.value for goal in task.goals.values()], device=device)
         scales = [task.tracking_scale] * len(tracked) + [goal.scale for goal in task.goals.values()]
-        self._scales = torch.tensor(scales, device=device)
-        self._tracking_scale = task.tracking_scale
-        self._effort = task.effort_weight
+        self.scales = torch.tensor(scales, device=device)
+        self.effort = task.effort_weight / task.tracking_scale**2
 
     def error(self, observation: Tensor, command: Tensor) -> Tensor:
         """What is wanted minus what is, scaled. Shapes (..., T, O) and (T, C) to (..., T, E)."""
         goals = self._goals.expand(*command.shape[:-1], -1)
         wanted = torch.cat([command, goals], dim=-1) if self._tracks else goals
-        return (wanted - observation[..., self._entries]) / self._scales
+        return (wanted - observation[..., self.entries]) / self.scales
 
     def __call__(self, observation: Tensor, action: Tensor, before: Tensor, command: Tensor) -> Tensor:
         """Reward of each step.
@@ -58,5 +62,4 @@ class TaskReward:
         """
         cost = ((1.0 + self.error(observation, command).square()).sqrt() - 1.0).sum(-1)
         previous = torch.cat([before.expand(len(action), 1, -1), action[:, :-1]], dim=1)
-        change = (action - previous) / self._tracking_scale
-        return -cost - self._effort * change.square().sum(-1)
+        return -cost - self.effort * (action - previous).square().sum(-1)

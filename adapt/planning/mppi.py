@@ -59,30 +59,3 @@ def weights(returns: Tensor, effective: float) -> Tensor:
 def _largest(values: Tensor, some: Tensor) -> Tensor:
     """The largest of some values; shape ()."""
     return torch.where(some, values, -torch.inf).max()
-
-
-def correction(change: Tensor, effect: Tensor, error: Tensor, ridge: float) -> Tensor:
-    """The combination of random changes to a plan whose effects together undo the plan's error.
-
-    A Gauss-Newton step without derivatives: near the plan the samples themselves tell how what
-    is expected goes with what is done. With w from ridge regression of the error on the effects, the
-    step is the same combination of the changes, and so as smooth as they are.
-
-    Args:
-        change: shape (N, T, A), the samples' plans minus the plan.
-        effect: shape (N, T, C), what is expected of the samples minus what is expected of the plan.
-        error: shape (T, C), wanted minus expected.
-        ridge: weight against large combinations, relative to the samples' mean squared effect.
-
-    Returns:
-        shape (T, A). Samples whose effect is not finite take no part.
-    """
-    finite = torch.isfinite(effect).all(-1).all(-1)
-    effects = torch.where(finite[:, None], effect.flatten(1), torch.zeros(()))
-    gram = effects @ effects.T
-    damping = ridge * gram.diagonal().mean().clamp_min(1e-12)
-    # Damped, the matrix is never singular: nothing has to wait for a check of that.
-    combination, _ = torch.linalg.solve_ex(
-        gram + damping * torch.eye(len(gram), device=gram.device), effects @ error.flatten()
-    )
-    return torch.einsum("n,nta->ta", combination, change)

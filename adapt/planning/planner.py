@@ -12,7 +12,8 @@ from torch import Tensor
 from adapt.model.dynamics import Dynamics
 from adapt.model.world_model import WorldModel
 from adapt.planning.captured import Captured
-from adapt.planning.mppi import correction, knot_noise, weights
+from adapt.planning.gauss_newton import gauss_newton, secant
+from adapt.planning.mppi import knot_noise, weights
 from adapt.planning.rollouts import Moment, Rollouts
 from adapt.planning.settings import PlannerSettings
 from adapt.planning.steadying import Steadying
@@ -54,11 +55,11 @@ class Found(NamedTuple):
 
 
 class Planner:
-    """MPPI around the policy's plan and the rest of the plan before, and a correction of the best.
+    """MPPI around the policy's plan and the rest of the plan before, and corrections of the best.
 
-    Where observations can be read from the latents, the samples of path integral control also tell how the
-    expected motion goes with the plan, which costs nothing more and closes most of the distance that
-    random search in many dimensions leaves.
+    Where observations can be read from the latents, it is known how the expected motion goes with the plan:
+    from the linear part of the dynamics, and, where that errs, from the samples. Gauss-Newton steps along it
+    go most of the distance that random search in many dimensions leaves, and hardly need samples.
 
     Where the command cannot be sent as it is, the robot may fall, and what a plan leads to beyond the
     horizon is known to the policy alone: there the search stays around the policy's plan, and the mean of
@@ -88,8 +89,8 @@ class Planner:
         limits = specification.action.limits.values()
         self._low = torch.tensor([limit.position[0] for limit in limits], device=device)
         self._high = torch.tensor([limit.position[1] for limit in limits], device=device)
-        noise = settings.noise_near_policy if self.near_policy else settings.noise
-        self._noise = noise * model.scaling.action_deviation
+        self.search = settings.search(self.near_policy)
+        self._noise = self.search.noise * model.scaling.action_deviation
         self._steps = torch.tensor([1.0, 0.5], device=device)[:, None, None]
         self._before: Tensor | None = None
         self._graph: Captured | None = None
@@ -118,7 +119,7 @@ class Planner:
             sent: shape (D, A), what was sent since now: with a dead time of one tick the action under way,
                 and more where the observation is older than the tick. Every plan begins with it.
             command: shape (T, C), the reference of the ticks after now.
-            samples: of each iteration; None for as many as the settings say.
+            samples: of each iteration that draws some; None for as many as the settings say.
             enough: asked before each iteration whether the time is up. Then the best plan so far is given,
                 without any iteration the policy's own.
         """
@@ -126,9 +127,9 @@ class Planner:
         before = self._before
         inputs = (observation, action, sent, command, asked)
         if self._graph is not None and before is not None and self._graph.fits(*inputs, before):
-            found, done = Found(*self._graph(*inputs, before)), self._iterations
+            found, done = Found(*self._graph(*inputs, before)), self.search.iterations
         else:
-            found, done = self._find(samples or self._settings.samples, enough, *inputs, before)
+            found, done = self._find(samples or self.search.samples, enough, *inputs, before)
         self._before = found.actions
         return _plan_of(found, done)
 
@@ -149,7 +150,7 @@ class Planner:
         """
         moment = self._rollouts.read(observation, action, sent, command)
         settings = self._settings
-        noise = knot_noise(settings.samples, settings.knots, len(command), self._noise, self._generator)
+        noise = knot_noise(self.search.samples, settings.knots, len(command), self._noise, self._generator)
         plans = self._within(self._propose(moment, command) + noise, sent)
         return self._rollouts.try_half_precision(moment, plans)
 
@@ -167,11 +168,6 @@ class Planner:
             return self._find(samples, lambda: False, *inputs)[0]
 
         self._graph = Captured(whole, (observation, action, sent, command, command, before), self._generator)
-
-    @property
-    def _iterations(self) -> int:
-        settings = self._settings
-        return settings.iterations_near_policy if self.near_policy else settings.iterations
 
     def _find(
         self,
@@ -209,30 +205,50 @@ class Planner:
         settings = self._settings
         pool, done = starts, 0
         policy_value = not_finite = torch.zeros((), device=starts.device)
-        while done < self._iterations and not (done and enough()):
-            scale = self._noise * settings.shrink**done
-            noise = knot_noise(samples, settings.knots, starts.shape[1], scale, self._generator)
-            # Near the policy the pool ends with the mean of the iteration before.
-            around = pool[-1:] if self.near_policy else pool
-            around = around.repeat(-(-samples // len(around)), 1, 1)[:samples]
-            plans = torch.cat([pool, self._within(around + noise, moment.sent)])
+        response = None if self.near_policy else self._rollouts.linear_response()
+        while done < self.search.iterations and not (done and enough()):
+            plans = pool
+            if response is None or done == 0:
+                scale = self._noise * settings.shrink**done
+                noise = knot_noise(samples, settings.knots, starts.shape[1], scale, self._generator)
+                # Near the policy the pool ends with the mean of the iteration before.
+                around = pool[-1:] if self.near_policy else pool
+                around = around.repeat(-(-samples // len(around)), 1, 1)[:samples]
+                plans = torch.cat([pool, self._within(around + noise, moment.sent)])
             outlook = self._rollouts.evaluate(moment, plans)
             returns = outlook.returns
             policy_value = returns[0] if done == 0 else policy_value
             not_finite = not_finite + (~torch.isfinite(returns)).sum()
-            weight = weights(returns, max(FEWEST_EFFECTIVE, settings.effective_samples * samples))
-            done += 1
             best, error = _best(returns, plans, outlook.errors)
-            # All lost where none has a weight.
-            mean = torch.where(weight.any(), torch.einsum("n,nta->ta", weight, plans), best)
-            pool = torch.stack([starts[0] if self.near_policy else best, self._within(mean, moment.sent)])
-            if error is not None and outlook.errors is not None and not self.near_policy:
-                step = correction(plans - best, error - outlook.errors, error, settings.ridge)
-                pool = torch.cat([pool, self._within(best + self._steps * step, moment.sent)])
+            if response is None or outlook.errors is None:
+                pool = torch.stack([starts[0], self._mean(returns, plans, best, moment)])
+            else:
+                if done == 0:
+                    change, effect = (plans - best).flatten(1), (error - outlook.errors).flatten(1)
+                    response = secant(response, change, effect, settings.distrust)
+                step = gauss_newton(
+                    response,
+                    error,
+                    best,
+                    moment.before,
+                    len(moment.sent),
+                    self._rollouts.effort,
+                    settings.damping,
+                )
+                pool = torch.cat([best[None], self._within(best + self._steps * step, moment.sent)])
+            done += 1
         outlook = self._rollouts.evaluate(moment, pool)
         not_finite = not_finite + (~torch.isfinite(outlook.returns)).sum()
         actions, latents, value = _best(outlook.returns, pool, outlook.latents, outlook.returns)
         return Found(actions, latents, value, policy_value, not_finite), done
+
+    def _mean(self, returns: Tensor, plans: Tensor, best: Tensor, moment: Moment) -> Tensor:
+        """The mean of N plans, weighed by what they are worth; the best where none can be. Shape (T, A)."""
+        samples = len(plans) - 2
+        weight = weights(returns, max(FEWEST_EFFECTIVE, self._settings.effective_samples * samples))
+        # All lost where none has a weight.
+        mean = torch.where(weight.any(), torch.einsum("n,nta->ta", weight, plans), best)
+        return self._within(mean, moment.sent)
 
     def _within(self, plans: Tensor, sent: Tensor) -> Tensor:
         """Within the position limits, and beginning with what is under way. Shape (..., T, A)."""

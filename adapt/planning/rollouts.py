@@ -12,6 +12,7 @@ from torch import Tensor
 from adapt.model.dynamics import Dynamics
 from adapt.model.reward import TaskReward
 from adapt.model.world_model import LAST_TICK, Context, WorldModel
+from adapt.planning.gauss_newton import convolution_matrix
 from adapt.robot.specification import RobotSpecification
 
 HALF_TOLERANCE = 0.05
@@ -74,6 +75,30 @@ class Rollouts:
         """Read the history once for all plans; arguments as for `Planner.plan`."""
         contexts = [model.read(observation[None], action[None]) for model in self._ensemble]
         return Moment(contexts, action[-1], sent, command)
+
+    @property
+    def effort(self) -> float:
+        """What a squared change from one action to the next costs, where rewards are exact; else 0."""
+        return 0.0 if self._reward is None else self._reward.effort
+
+    def linear_response(self) -> Tensor | None:
+        """How the linear part of the model's own dynamics lets a plan undo errors, scaled as in `Outlook`.
+
+        Returns:
+            shape (T * E, T * A); None where the latents do not tell errors. Zero without a linear part.
+        """
+        if self._reward is None:
+            return None
+        model, entries = self._ensemble[0], self._reward.entries
+        scaling, dynamics = model.scaling, model.dynamics
+        ticks, actions = dynamics.horizon, len(scaling.action_deviation)
+        if not dynamics.linear_rank:
+            return scaling.action_deviation.new_zeros(ticks * len(entries), ticks * actions)
+        # Where an entry of the observation stands among those that are plain numbers.
+        rows = (scaling.vector == entries[:, None]).float() * scaling.change_deviation
+        own = (rows / self._reward.scales[:, None]) @ dynamics.impulse_response.flatten(1)
+        response = own.view(len(entries), actions, ticks) / scaling.action_deviation[:, None]
+        return convolution_matrix(response).flatten(2).flatten(0, 1)
 
     def evaluate(self, moment: Moment, plans: Tensor) -> Outlook:
         """What to expect of plans (N, T, A)."""

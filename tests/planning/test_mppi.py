@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapt.planning.mppi import correction, knot_noise, weights
+from adapt.planning.mppi import knot_noise, weights
 
 
 def effective_size(weight: torch.Tensor) -> float:
@@ -75,28 +75,3 @@ def test_a_seed_repeats() -> None:
         return knot_noise(8, 3, 5, torch.ones(2), torch.Generator().manual_seed(seed))
 
     assert torch.equal(draw(1), draw(1)) and not torch.equal(draw(1), draw(2))
-
-
-def test_a_correction_undoes_the_error_of_a_linear_system() -> None:
-    generator = torch.Generator().manual_seed(0)
-    response = torch.randn(8, 8, generator=generator) + 4.0 * torch.eye(8)
-    change = 0.01 * torch.randn(64, 4, 2, generator=generator)
-    effect = (change.flatten(1) @ response.T).reshape(64, 4, 2)
-    error = 0.1 * torch.randn(4, 2, generator=generator)
-    step = correction(change, effect, error, 1e-6)
-    torch.testing.assert_close(response @ step.flatten(), error.flatten(), atol=1e-4, rtol=0.0)
-    assert float(correction(change, effect, error, 1.0).norm()) < float(step.norm())
-
-
-def test_a_sample_that_is_not_finite_takes_no_part_in_the_correction() -> None:
-    generator = torch.Generator().manual_seed(1)
-    change, error = torch.randn(16, 3, 2, generator=generator), torch.randn(3, 2, generator=generator)
-    effect = change.clone()
-    effect[5, 1] = torch.nan
-    effect[9, 2] = torch.inf
-    step = correction(change, effect, error, 0.1)
-    assert torch.isfinite(step).all() and float(step.norm()) > 0.0
-
-
-def test_no_effect_gives_no_correction() -> None:
-    assert not correction(torch.ones(4, 3, 2), torch.zeros(4, 3, 2), torch.ones(3, 2), 0.1).any()

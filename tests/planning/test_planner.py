@@ -16,7 +16,7 @@ from adapt.planning.settings import PlannerSettings
 REST = torch.tensor(POSE, dtype=torch.float32)
 MODEL = servo_model()
 STILL = (REST.expand(HISTORY + 1, 6), REST.expand(HISTORY, 6), REST[None])
-NO_NOISE = PlannerSettings(noise=1e-12, samples=8)
+NO_NOISE = PlannerSettings(noise=1e-12, samples=8, damping=1e9)
 
 
 def planner(model: WorldModel = MODEL, settings: PlannerSettings | None = None, seed: int = 0) -> Planner:
@@ -140,8 +140,8 @@ def test_where_the_robot_may_fall_the_search_stays_around_the_policy() -> None:
     with torch.no_grad():
         model.policy.output.weight.normal_(std=0.1)
         model.dynamics.impulse_response.normal_()
-    searching = Planner(torque, model.eval(), PlannerSettings(samples=32), torch.Generator().manual_seed(0))
-    noise = PlannerSettings().noise
+    searching = Planner(torque, model.eval(), PlannerSettings(samples_near_policy=32), torch.Generator().manual_seed(0))
+    noise = PlannerSettings().noise_near_policy
     for step in range(4):
         command = ramp(0.1 * step)
         policy = searching.policy_plan(*STILL, command)

@@ -25,7 +25,7 @@ SIZES = ModelSettings(
 REST = torch.tensor(POSE, dtype=torch.float32)
 STILL = (REST.expand(HISTORY + 1, 6), REST.expand(HISTORY, 6), REST[None])
 GOAL = REST + 0.2 * torch.arange(1.0, HORIZON + 1)[:, None] / HORIZON
-SETTINGS = PlannerSettings(samples=24)
+SETTINGS = PlannerSettings(samples_near_policy=24)
 
 
 def lively(dynamics: Dynamics, scale: float = 0.3) -> Dynamics:
@@ -96,7 +96,7 @@ def test_the_search_stops_between_iterations_with_what_it_has(allowed: int) -> N
         return asked > allowed
 
     plan = planner().plan(*STILL, GOAL, enough=enough)
-    expected = planner(PlannerSettings(samples=24, iterations_near_policy=allowed)).plan(*STILL, GOAL)
+    expected = planner(PlannerSettings(samples_near_policy=24, iterations_near_policy=allowed)).plan(*STILL, GOAL)
     assert plan.iterations == allowed and torch.equal(plan.actions, expected.actions)
 
 
@@ -114,7 +114,7 @@ def test_as_many_samples_are_drawn_as_asked_for(monkeypatch: pytest.MonkeyPatch,
     searching.plan(*STILL, GOAL, samples=samples)
     searching.plan(*STILL, GOAL)
     steps = SETTINGS.iterations_near_policy
-    assert drawn == [samples] * steps + [SETTINGS.samples] * steps
+    assert drawn == [samples] * steps + [SETTINGS.samples_near_policy] * steps
 
 
 @settings(max_examples=10, deadline=None)
@@ -130,7 +130,7 @@ def test_the_order_of_samples_does_not_matter(order: list[int]) -> None:
 
 
 def test_without_noise_the_plan_is_the_policys() -> None:
-    plan = planner(PlannerSettings(samples=8, noise_near_policy=1e-12)).plan(*STILL, GOAL)
+    plan = planner(PlannerSettings(samples_near_policy=8, noise_near_policy=1e-12)).plan(*STILL, GOAL)
     torch.testing.assert_close(plan.actions, planner().policy_plan(*STILL, GOAL).actions)
 
 
@@ -173,7 +173,7 @@ def test_where_nothing_is_finite_the_policys_plan_is_left_without_value(
 
 def returns_of(members: tuple[Dynamics, ...], risk: float, plan: Tensor) -> float:
     """By the planner's own judgement, of one plan given as what was sent already."""
-    judging = planner(PlannerSettings(samples=2, risk=risk), members=members)
+    judging = planner(PlannerSettings(samples_near_policy=2, risk=risk), members=members)
     return judging.policy_plan(STILL[0], STILL[1], plan, GOAL).value
 
 
@@ -194,7 +194,7 @@ def test_an_ensemble_is_judged_by_its_mean_less_what_its_members_disagree() -> N
 
 
 def test_members_that_agree_change_nothing() -> None:
-    cautious = planner(PlannerSettings(samples=24, risk=3.0), members=(MODEL.dynamics, MODEL.dynamics))
+    cautious = planner(PlannerSettings(samples_near_policy=24, risk=3.0), members=(MODEL.dynamics, MODEL.dynamics))
     plan, expected = cautious.plan(*STILL, GOAL), planner().plan(*STILL, GOAL)
     torch.testing.assert_close(plan.actions, expected.actions, atol=1e-4, rtol=0.0)
 
@@ -204,5 +204,5 @@ def test_a_member_that_is_not_finite_spoils_the_returns_and_is_counted() -> None
     with torch.no_grad():
         broken.transformer.output.bias.fill_(torch.nan)
     plan = planner(members=(broken,)).plan(*STILL, GOAL)
-    assert plan.not_finite > SETTINGS.samples and not plan.value > -torch.inf
+    assert plan.not_finite > SETTINGS.samples_near_policy and not plan.value > -torch.inf
     assert torch.isfinite(plan.actions).all()
