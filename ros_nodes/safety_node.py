@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -41,6 +44,9 @@ FloatArray = npt.NDArray[np.float64]
 LEVELS = {State.FALLBACK: DiagnosticStatus.WARN, State.STOPPED: DiagnosticStatus.ERROR}
 # With simulated time nothing can be waited for, only looked at again, this often (s of wall time).
 LOOK_AGAIN = 0.002
+# What is left to be logged at the end may take this long, s.
+LOG_S = 1.0
+MOST_LINES = 100
 
 
 class SafetyNode(Node):
@@ -93,6 +99,10 @@ class SafetyNode(Node):
         self.create_service(Trigger, "/safety/stop", self._call(lambda: self._supervisor.stop(self._now())))
         self.create_service(Trigger, "/safety/reset", self._call(lambda: self._supervisor.reset()))
         self.create_timer(1.0, self._diagnose)
+        self._lines: queue.Queue[str | None] = queue.Queue(MOST_LINES)
+        self._said = ""
+        self._log = threading.Thread(target=self._write_log, name="log", daemon=True)
+        self._log.start()
         self._sender = threading.Thread(target=self._send_what_is_due, name="deadlines", daemon=True)
         self._sender.start()
 
@@ -104,6 +114,9 @@ class SafetyNode(Node):
             self._changed.notify()
         self._sender.join()
         self._commands.wait_for_all_acked(Duration(seconds=0.2))
+        with suppress(queue.Full):
+            self._lines.put_nowait(None)
+        self._log.join(LOG_S)
 
     def _now(self) -> int:
         """Monotonic ns; simulated where time is, and by the wall after the end, when no /clock is read."""
@@ -134,7 +147,7 @@ class SafetyNode(Node):
                     try:
                         values = read_field(message, channel)
                     except UserError as error:
-                        self.get_logger().error(str(error), throttle_duration_sec=5.0)
+                        self._say(str(error))
                         values = np.empty(0)
                     self._supervisor.measurement(name, values, stamp_ns, now_ns)
                 self._step()
@@ -204,7 +217,22 @@ class SafetyNode(Node):
         self._events.publish(kind, severity, detail, minimum_interval_s=0.0 if changes_state else 1.0)
         if changes_state:
             self._states.publish(String(data=kind.removeprefix("safety_")))
-            self.get_logger().info(f"{detail['from']} -> {kind.removeprefix('safety_')}: {detail['reason']}")
+            self._say(f"{detail['from']} -> {kind.removeprefix('safety_')}: {detail['reason']}")
+
+    def _say(self, line: str) -> None:
+        """Leave a line to the log, unless it was the last one: a terminal that was stopped, or a disk that
+        stalls, holds up no command.
+        """
+        if line != self._said:
+            self._said = line
+            with suppress(queue.Full):
+                self._lines.put_nowait(line)
+
+    def _write_log(self) -> None:
+        while (line := self._lines.get()) is not None:
+            # Not by the node's logger: it holds Python's lock while it writes, and with that every thread.
+            stamped = f"[INFO] [{self._clock_ns() * 1e-9:.9f}] [{self.get_name()}]: {line}\n"
+            os.write(sys.stderr.fileno(), stamped.encode())
 
 
 def _points_in_order(message: JointTrajectory, entries: tuple[str, ...]) -> list[FloatArray]:

@@ -20,7 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 Report = Callable[[str, Literal["info", "warning"], dict[str, Any]], None]
 """Told of each event: its kind, its severity and its detail."""
 
-# In periods: a proposal is late after LATE without a command, and no two commands are closer than CLOSEST.
+# In periods: a proposal is late LATE after the one before, and no two commands are closer than CLOSEST.
 # The room between them lets the robot return to the planner's beat after a late proposal.
 LATE = 1.5
 CLOSEST = 0.8
@@ -141,15 +141,16 @@ class Supervisor:
         if self.due_ns is None or now_ns < self.due_ns:
             return None
         command = self._follow(now_ns) if self.state is State.RUNNING else None
+        next_ns, falls_silent = self.due_ns + self._period_ns, False
         if command is None:
             kind = self._robot.fallback.kind if self.state is State.FALLBACK else "stop"
             command = self._rest.step(kind).command
-            patience, falls_silent = 1.0, kind == "stop" and self._filter.at_rest
-        else:
-            patience, falls_silent = LATE if self._proposals.followed == 1 else 1.0, False
+            falls_silent = kind == "stop" and self._filter.at_rest
+        elif self._proposals.followed == 1 and self._proposals.arrived_ns is not None:
+            # It may have waited for its turn: the next one is expected by when it came.
+            next_ns = self._proposals.arrived_ns + LATE * self._period_ns
         self._sent_ns = now_ns
-        next_ns = max(round(self.due_ns + patience * self._period_ns), self._earliest(now_ns))
-        self.due_ns = None if falls_silent else next_ns
+        self.due_ns = None if falls_silent else max(round(next_ns), self._earliest(now_ns))
         return command
 
     def diagnostics(self, now_ns: int) -> dict[str, str]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,35 @@ def test_a_signal_in_mid_motion_brings_to_rest_and_ends_well(
     assert safety.returncode == 0
     robot.check_limits()
     np.testing.assert_array_equal(robot.commands[-1][1], robot.commands[-2][1])
+
+
+def test_a_log_that_nobody_reads_holds_up_no_command(robot: Robot) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ros_nodes.safety_node", "--ros-args", "-p", "robot:=so101"],
+        cwd=ROOT,
+        stderr=writing,
+    )
+    try:
+        robot.reach("dry_run")
+        assert robot.call("arm").success
+        robot.plan = lambda: [HOME + 0.3 * np.sin(0.3 * robot.proposals_sent)]
+        robot.spin_until(lambda: len(robot.commands) > 10)
+        robot.plan = None
+        robot.reach("fallback")
+        before = len(robot.commands)
+        robot.spin_until(lambda: len(robot.commands) > before + 5)
+        robot.check_limits()
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reading)
+        os.close(writing)
 
 
 def test_a_dry_run_sends_nothing(robot: Robot) -> None:
