@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from adapt.robot.couplings import Coupling, roomiest_point
 from adapt.settings import Settings
 
 Unit = Literal["rad", "rad/s", "m", "m/s", "m/s^2", "N", "N m", "A", "V", "1"]
@@ -95,12 +96,28 @@ class Channel(MessageField):
         return self
 
 
+class Effort(Settings):
+    """What a servo may be made to exert, where it answers to its set-point like a spring."""
+
+    stiffness: Positive
+    """Torque (N m), force or current (A) for one unit of the action between set-point and measurement."""
+    limit: Positive
+    """The most of it, in the same unit."""
+
+    @property
+    def stretch(self) -> float:
+        """How far the set-point may lie from the measurement, in the action's unit."""
+        return self.limit / self.stiffness
+
+
 class JointLimits(Settings):
     """What may be commanded. There is no default: a limit that is missing is an error."""
 
     position: Interval
     velocity: Positive
     acceleration: Positive
+    effort: Effort | None = None
+    """Where it is known; see `adapt.safety.box`."""
     rest: float | None = None
     """What to send while too little is known to plan; without it the command itself, where it can be sent."""
 
@@ -118,11 +135,25 @@ class Action(MessageField):
     targets: str | None = None
     """The channel of which the action is a set-point, name by name; none for torques and the like."""
     limits: dict[str, JointLimits] = Field(min_length=1)
+    couplings: dict[str, Coupling] = {}
+    """Limits on several entries at once, by name."""
 
     @model_validator(mode="after")
     def _names_are_limits(self) -> Action:
         if self.names:
             raise ValueError("give the action's names as the keys of 'limits', not as 'names'")
+        if self.targets is None and any(each.effort is not None for each in self.limits.values()):
+            raise ValueError("'effort' needs the channel that is measured: name it as 'targets'")
+        return self
+
+    @model_validator(mode="after")
+    def _couplings_leave_room(self) -> Action:
+        for name, coupling in self.couplings.items():
+            for entry in coupling.weights:
+                if entry not in self.limits:
+                    raise ValueError(f"coupling '{name}': the action has no entry '{entry}'")
+        if self.couplings and roomiest_point(self.couplings, self.limits)[1] <= 0.0:
+            raise ValueError("no action satisfies all couplings and limits of position at once")
         return self
 
     @property

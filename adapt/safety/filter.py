@@ -8,15 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from adapt.robot.specification import RobotSpecification
+from adapt.safety.box import LIMITS, Box, Interval
+from adapt.safety.program import canonical_elsewhere, layout_of, parameter_values
+from adapt.safety.solver import Outcome, Solver
+from adapt.safety.walls import Walls
 
 FloatArray = npt.NDArray[np.float64]
 
-LIMITS = ("position", "velocity", "acceleration")
-
-# Limits are kept with this relative reserve, so that rounding cannot carry a command across.
-RESERVE = 1e-9
 # A change smaller than this share of an entry's range is no intervention.
 NOTABLE = 1e-6
+# The solver keeps this far off the walls, in the action's unit: it is right to less than that.
+MARGIN = 1e-5
+MOST_ITERATIONS = 4000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,16 +28,20 @@ class Projection:
 
     Attributes:
         command: shape (A,), finite and within all limits.
-        reason: why it is not the proposal (a limit of `LIMITS`, `not_finite` or `wrong_length`), or None.
+        reason: why it is not the proposal (a limit of `LIMITS`, `coupling_` and its name, `not_finite` or
+            `wrong_length`), or None.
         entry: index of the action value that was changed most, or None.
         slack: distance to the nearest bound of this tick, as a share of half the room that the tick
-            leaves: 1 in the middle, 0 at a bound, the least over the entries.
+            leaves: 1 in the middle, 0 at a bound, the least over entries and couplings.
+        solver: how the quadratic program went, or None where none was needed. Unless it was `solved`, the
+            command is safe but not the nearest.
     """
 
     command: FloatArray
     reason: str | None
     entry: int | None
     slack: float
+    solver: Outcome | None = None
 
     @property
     def changed(self) -> bool:
@@ -45,38 +52,43 @@ class Projection:
 class SafetyFilter:
     """Projects proposals, one a tick, onto what the robot file's limits allow after the last two commands.
 
-    With period T, last commands q' and q and step d = q - q', a command p is safe if, entry by entry,
+    Limits of single entries make a box, see `Box`. Its nearest point to a proposal, in any weighted
+    Euclidean norm, is the proposal clipped: exact, never late, never infeasible. Where the clipped proposal
+    also keeps the couplings (`Walls`), it is the nearest point of both.
 
-        velocity      |p - q| <= V T
-        acceleration  |p - q - d| <= a,  a = A T^2
-        position      lower <= p <= upper, now and for as long as it takes to stop at full braking.
-
-    Braking shortens the step by a every tick. From p with the step s = p - q > 0 the command travels on
-    by the sum over k of max(s - k a, 0), which is the maximum over n >= 0 of n s - a n (n + 1) / 2.
-    So the last line is linear: p + n (p - q) - a n (n + 1) / 2 <= upper for every n, and likewise below.
-
-    Every condition bounds one entry alone, so the set is a box and its nearest point to a proposal, in
-    any weighted Euclidean norm, is the proposal clipped: exact, never late, never infeasible. Full
-    braking (s = d - a, or 0) always lies in the box if the command before was safe: it travels no
-    further than was already granted. By induction no sequence of proposals leads out of the limits.
-    Conditions that couple entries (half-spaces of the workspace, say) make this a quadratic program
-    with this box as its clamp.
+    Where it does not, the nearest point is a quadratic program's, solved by OSQP; a proposal beyond a limit
+    of position counts there as one at the limit. Whatever comes of that
+    is only a wish: it is clipped to the box and, if it breaks a coupling, drawn back toward full braking
+    until it is sure to break none. Full braking lies in the box and keeps all couplings, by construction of
+    both, and what is safe is convex; so there is a safe command at every tick, and without a solver that
+    is in time the wish is the clipped proposal itself. `brake` never asks the solver.
     """
 
-    def __init__(self, robot: RobotSpecification) -> None:
-        limits = list(robot.action.limits.values())
-        lower, upper = np.array([each.position for each in limits]).T
-        self._lower = lower + RESERVE * (upper - lower)
-        self._upper = upper - RESERVE * (upper - lower)
-        self._notable = NOTABLE * (upper - lower)
-        keep = 1.0 - RESERVE
-        self._fastest = keep * robot.period_s * np.array([each.velocity for each in limits])
-        self._sharpest = keep * robot.period_s**2 * np.array([each.acceleration for each in limits])
+    def __init__(self, robot: RobotSpecification, *, time_limit_s: float | None = None) -> None:
+        """Make a filter; with couplings that takes a few seconds, for cvxpy runs in another process.
+
+        Args:
+            robot: the robot file.
+            time_limit_s: for the solver; by default a tenth of a period.
+
+        Raises:
+            UserError: the robot has couplings and cvxpy or OSQP is not installed.
+        """
+        self._box = Box(robot)
+        self._notable = NOTABLE * (self._box.upper - self._box.lower)
         self._gentlest = robot.period_s**2 * robot.fallback.deceleration
-        longest_stop = int(np.max(self._fastest / self._sharpest)) + 1
-        self._ticks = np.arange(longest_stop + 1.0)[:, None]
-        self._last = np.clip(np.zeros(len(limits)), self._lower, self._upper)
-        self._step = np.zeros(len(limits))
+        self._walls = Walls(robot, self._box) if robot.action.couplings else None
+        self._last = np.clip(np.zeros(self._box.size), self._box.lower, self._box.upper)
+        self._step = np.zeros(self._box.size)
+        if self._walls is not None:
+            self._last = self._walls.centre
+            within = self._box.interval(self._last, self._step, None)
+            self._solver = Solver(
+                canonical_elsewhere(layout_of(self._walls)),
+                self._parameters(self._walls, self._last, within),
+                robot.period_s / 10.0 if time_limit_s is None else time_limit_s,
+                MOST_ITERATIONS,
+            )
 
     @property
     def last(self) -> FloatArray:
@@ -86,64 +98,102 @@ class SafetyFilter:
     @property
     def first_step(self) -> FloatArray:
         """How far a command may go from rest within one tick, shape (A,)."""
-        return np.minimum(self._fastest, self._sharpest)
+        return np.minimum(self._box.fastest, self._box.sharpest)
 
     @property
     def at_rest(self) -> bool:
         """Whether the last two commands were the same."""
         return not self._step.any()
 
+    def nearest_rest(self, command: FloatArray) -> FloatArray:
+        """A point at which the robot may rest, near `command`: both of shape (A,).
+
+        It is the nearest, or, where couplings are broken, the last on the way there from the roomiest point.
+        """
+        clipped = np.clip(command, self._box.lower, self._box.upper)
+        return clipped if self._walls is None else self._walls.resting_toward(clipped)
+
     def reset(self, command: FloatArray) -> FloatArray:
-        """Start anew, at rest at the point of the limits nearest to `command`, shape (A,); gives that point.
+        """Start anew, at rest at `nearest_rest`; gives that point.
 
         Raises:
             ValueError: `command` is not A finite numbers.
         """
         if command.shape != self._last.shape or not np.isfinite(command).all():
             raise ValueError(f"cannot start from {command}")
-        self._last = np.clip(command, self._lower, self._upper)
+        self._last = self.nearest_rest(command)
         self._step = np.zeros(self._last.shape)
         return self.last
 
-    def project(self, proposal: FloatArray) -> Projection:
+    def project(self, proposal: FloatArray, measured: FloatArray | None = None) -> Projection:
         """Commit to the safe command nearest to `proposal`, shape (A,).
 
         What is not A finite numbers is refused and yields a step of `brake`.
+
+        Args:
+            proposal: the wish.
+            measured: where the set-points have led, shape (A,), for limits of effort; None where unknown.
         """
         if proposal.shape != self._last.shape:
-            return self._refuse("wrong_length")
+            return self._refuse("wrong_length", measured)
         if not np.isfinite(proposal).all():
-            return self._refuse("not_finite")
-        ceilings = self._ceilings(self._last, self._step, self._upper)
-        floors = -self._ceilings(-self._last, -self._step, -self._lower)
-        high, low = ceilings.min(axis=0), floors.max(axis=0)
-        command = np.clip(proposal, low, high)
-        with np.errstate(over="ignore"):
-            excess = np.abs(proposal - command) / self._notable
-        entry = int(excess.argmax()) if excess.max() > 1.0 else None
-        reason = None
-        if entry is not None:
-            above = proposal[entry] > command[entry]
-            reason = LIMITS[int(ceilings[:, entry].argmin() if above else floors[:, entry].argmax())]
-        half = np.maximum((high - low) / 2.0, np.finfo(np.float64).tiny)
-        slack = float(np.clip(np.minimum(command - low, high - command) / half, 0.0, 1.0).min())
-        self._step, self._last = command - self._last, command
-        return Projection(self.last, reason, entry, slack)
+            return self._refuse("not_finite", measured)
+        return self._commit(proposal, measured, solve=True)
 
-    def brake(self) -> Projection:
+    def brake(self, measured: FloatArray | None = None) -> Projection:
         """Commit to the next command on the way to rest, at the fallback's deceleration.
 
-        Where that is too gentle for a position limit ahead, the braking is as hard as it takes.
+        Where that is too gentle for a limit ahead, the braking is as hard as it takes.
         """
         shorter = np.maximum(np.abs(self._step) - self._gentlest, 0.0)
-        return self.project(self._last + np.sign(self._step) * shorter)
+        return self._commit(self._last + np.sign(self._step) * shorter, measured, solve=False)
 
-    def _refuse(self, reason: str) -> Projection:
-        braked = self.brake()
+    def _refuse(self, reason: str, measured: FloatArray | None) -> Projection:
+        braked = self.brake(measured)
         return Projection(braked.command, reason, None, braked.slack)
 
-    def _ceilings(self, last: FloatArray, step: FloatArray, upper: FloatArray) -> FloatArray:
-        """What each of `LIMITS` allows at most, shape (3, A)."""
-        n = self._ticks
-        stopping = (upper + n * last + self._sharpest * n * (n + 1.0) / 2.0) / (n + 1.0)
-        return np.stack([stopping.min(axis=0), last + self._fastest, last + step + self._sharpest])
+    def _commit(self, proposal: FloatArray, measured: FloatArray | None, *, solve: bool) -> Projection:
+        within = self._box.interval(self._last, self._step, measured)
+        low, high = within.low, within.high
+        clipped = np.clip(proposal, low, high)
+        command, outcome = clipped, None
+        half = np.maximum((high - low) / 2.0, np.finfo(np.float64).tiny)
+        slack = np.minimum(clipped - low, high - clipped) / half
+        walls = self._walls
+        if walls is not None:
+            if solve and (walls.excess(clipped, self._last) > 0.0).any():
+                target = np.clip(proposal, self._box.lower, self._box.upper)
+                wish, outcome = self._solver.solve(self._parameters(walls, target, within))
+                command = clipped if wish is None else np.clip(wish, low, high)
+            # Within the three limits that always leave room, so also where an effort's is broken.
+            inside = self._box.full_braking(self._last, self._step)
+            command, _ = walls.toward(inside, command, self._last)
+            room = np.maximum(np.abs(walls.matrix) @ half, np.finfo(np.float64).tiny)
+            apart = -walls.excess(command, self._last).max(axis=0) / room
+            slack = np.append(np.minimum(command - low, high - command) / half, apart)
+        entry, reason = self._explain(proposal, clipped, command, within)
+        least = float(np.clip(slack, 0.0, 1.0).min())
+        self._step, self._last = command - self._last, command
+        return Projection(self.last, reason, entry, least, outcome)
+
+    def _parameters(self, walls: Walls, target: FloatArray, within: Interval) -> FloatArray:
+        bound = walls.bound - MARGIN
+        lines = walls.lines(self._last, self._step)
+        ahead = walls.ahead(self._last, bound)
+        return parameter_values(target, within.low, within.high, ahead, bound, lines)
+
+    def _explain(
+        self, proposal: FloatArray, clipped: FloatArray, command: FloatArray, within: Interval
+    ) -> tuple[int | None, str | None]:
+        """Which entry was changed most, if notably, and by what."""
+        with np.errstate(over="ignore"):
+            excess = np.abs(proposal - command) / self._notable
+        entry = int(excess.argmax())
+        if excess[entry] <= 1.0:
+            return None, None
+        if self._walls is not None and abs(clipped - command)[entry] > self._notable[entry]:
+            nearest = int(self._walls.excess(command, self._last).max(axis=0).argmax())
+            return entry, f"coupling_{self._walls.names[nearest]}"
+        above = proposal[entry] > command[entry]
+        bounds = within.ceilings[:, entry].argmin() if above else within.floors[:, entry].argmax()
+        return entry, LIMITS[int(bounds)]
