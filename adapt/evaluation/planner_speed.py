@@ -23,9 +23,10 @@ from adapt.evaluation.logged_states import State
 from adapt.evaluation.plain_model import plain_model
 from adapt.evaluation.published_mppi import Noise, PublishedSettings, Start, draw_noise, search
 from adapt.evaluation.statistics import paired_difference
+from adapt.model.context import Context
 from adapt.model.reward import TaskReward
 from adapt.model.simdist import ACTION_SCALE
-from adapt.model.world_model import LAST_TICK, Context, WorldModel
+from adapt.model.world_model import LAST_TICK, WorldModel
 from adapt.planning.planner import Planner
 from adapt.planning.settings import PlannerSettings
 from adapt.robot.specification import RobotSpecification

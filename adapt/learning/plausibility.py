@@ -110,10 +110,15 @@ class Plausibility:
             runs = list(zip(seen, applied, strict=True))
             self._followed = [pair for pair in anchored if not self._stray(runs, *pair)]
         self._checked: dict[tuple[int, ...], str] = {}
+        self._asked: tuple[int, ...] = ()
+        self._kept: list[Segment] = []
         self.refused: dict[int, str] = {}
 
     def usable(self, segments: Sequence[Segment]) -> list[Segment]:
         """The segments without the groups that are implausible; `refused` tells of these."""
+        asked = tuple(segment.number for segment in segments)
+        if asked == self._asked:  # As after every tick but the last one of a segment.
+            return list(self._kept)
         kept: list[Segment] = []
         self.refused.clear()
         for group in groups(segments):
@@ -121,7 +126,8 @@ class Plausibility:
                 self.refused[group[0].number] = reason
             else:
                 kept += group
-        return kept
+        self._asked, self._kept = asked, kept
+        return list(kept)
 
     def reason_against(self, segments: Sequence[Segment]) -> str:
         """Why these segments, looked at together, are not of a whole robot; empty where they may be."""

@@ -19,9 +19,10 @@ import math
 
 import torch
 from pydantic import Field, model_validator
-from torch import nn
+from torch import Tensor, nn
 
 from adapt.learning.methods import Method, merge, trainable_weights
+from adapt.model.context import Lesson
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 from adapt.settings import Settings
@@ -101,7 +102,8 @@ class DynamicsUpdate:
         self._steps = settings.steps
         self.skipped = 0
         self._generator = generator
-        self._rehearsal = None if rehearsal is None else without_commands(rehearsal)
+        self._rehearsal = None if rehearsal is None else _Lessons(model, rehearsal)
+        self._real: _Lessons | None = None
         self._parent = {name: weight.detach().clone() for name, weight in model.dynamics_parameters().items()}
         self._weights = trainable_weights(model, settings.method, settings.rank, generator)
         model.requires_grad_(False)
@@ -120,13 +122,15 @@ class DynamicsUpdate:
     def step(self, windows: Windows) -> float | None:
         """One step on a batch of real windows; gives their loss, or None where the step was skipped."""
         weights = list(self._weights.values())
+        if self._real is None or self._real.windows is not windows:
+            self._real = _Lessons(self.model, windows)
         if self.taken == 0:
             self._steps = self.settings.steps_on(len(windows))
         rate = self.settings.rate(self.taken, self._steps)
         self._optimiser.param_groups[0]["lr"] = rate
         self.taken += 1
-        batch, real = self._batch(windows)
-        losses = self.model.dynamics_loss(batch)
+        batch, real = self._batch(self._real)
+        losses = self.model.lesson_loss(batch)
         self._optimiser.zero_grad()
         losses.mean().backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(weights, self.settings.gradient_norm or math.inf)
@@ -147,16 +151,35 @@ class DynamicsUpdate:
                 weight.copy_(self._parent[name].lerp(weight, self.settings.blend))
         return self.model.requires_grad_(False).eval()
 
-    def _batch(self, windows: Windows) -> tuple[Windows, int]:
+    def _batch(self, windows: _Lessons) -> tuple[Lesson, int]:
         size = self.settings.batch
         rehearsed = round(size * self.settings.rehearsal_share) if self._rehearsal is not None else 0
-        parts = [self._draw(without_commands(windows), size - rehearsed)]
+        parts = [windows.drawn(size - rehearsed, self._generator)]
         if self._rehearsal is not None and rehearsed:
-            parts.append(self._draw(self._rehearsal, rehearsed))
-        return Windows.join(parts), size - rehearsed
+            parts.append(self._rehearsal.drawn(rehearsed, self._generator))
+        return Lesson.join(parts), size - rehearsed
 
-    def _draw(self, windows: Windows, count: int) -> Windows:
-        return windows.select(torch.randint(len(windows), (count,), generator=self._generator))
+
+class _Lessons:
+    """Windows that are encoded when they are drawn first: encoders are frozen, and most come again."""
+
+    def __init__(self, model: WorldModel, windows: Windows):
+        self.windows = windows
+        self._model = model
+        self._encoded = torch.zeros(len(windows), dtype=torch.bool)
+        self._parts: list[Tensor] = []
+
+    def drawn(self, count: int, generator: torch.Generator) -> Lesson:
+        """So many at random, with repetition."""
+        index = torch.randint(len(self.windows), (count,), generator=generator)
+        if len(new := torch.unique(index[~self._encoded[index]])):
+            found = self._model.lesson(self.windows.select(new)).parts
+            if not self._parts:
+                self._parts = [part.new_empty(len(self.windows), *part.shape[1:]) for part in found]
+            for part, values in zip(self._parts, found, strict=True):
+                part[new] = values
+            self._encoded[new] = True
+        return Lesson.of([part[index] for part in self._parts])
 
 
 def updated(
@@ -168,11 +191,6 @@ def updated(
     while not update.done:
         update.step(windows)
     return update.finish()
-
-
-def without_commands(windows: Windows) -> Windows:
-    """The same windows without commands, which dynamics do not read."""
-    return Windows(windows.observation, windows.action, windows.command[..., :0])
 
 
 @torch.no_grad()

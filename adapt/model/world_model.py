@@ -12,15 +12,14 @@ without its error; the others are learned features of the observation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from adapt.errors import UserError
 from adapt.model.attention import Decoder, Scorer
-from adapt.model.dynamics import Dynamics, Memory
+from adapt.model.context import Context, Described, Lesson
+from adapt.model.dynamics import Dynamics
 from adapt.model.encoders import MapEncoder, perceptron
 from adapt.model.scaling import Scaling
 from adapt.model.settings import ModelSettings
@@ -30,28 +29,6 @@ from adapt.robot.specification import RobotSpecification
 FEATURE_WEIGHT = 0.1
 """Weight of the learned features in the dynamics loss, against 1 for the observations."""
 LAST_TICK = slice(-1, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What B histories say, read once and used for any number of plans.
-
-    Attributes:
-        now: shape (B, O), the current observation.
-        latent: shape (B, latent), its encoding.
-        tokens: shape (B, S, latent): past observations, past actions, the latent.
-        dynamics: what the dynamics keep of them.
-    """
-
-    now: Tensor
-    latent: Tensor
-    tokens: Tensor
-    dynamics: Memory
-
-    def first(self, count: int) -> Context:
-        """The context of the first `count` histories."""
-        dynamics = self.dynamics.first(count)
-        return Context(self.now[:count], self.latent[:count], self.tokens[:count], dynamics)
 
 
 class WorldModel(nn.Module):
@@ -125,6 +102,9 @@ class WorldModel(nn.Module):
             observation: shape (B, H + 1, O), the last one being now.
             action: shape (B, H, A), the actions applied between them.
         """
+        return self._context(self._describe(observation, action))
+
+    def _describe(self, observation: Tensor, action: Tensor) -> Described:
         now = observation[:, -1]
         seen = self._vector_tokens(observation, now)
         latent = self._latent(seen[:, -1:], observation[:, -1:], now)
@@ -140,7 +120,11 @@ class WorldModel(nn.Module):
             dim=1,
         )
         changes = self.scaling.change(observation[:, :-1], now)
-        return Context(now, latent[:, 0], tokens, self.dynamics.read(tokens, changes, scaled))
+        return Described(now, latent[:, 0], tokens, changes, scaled)
+
+    def _context(self, past: Described) -> Context:
+        dynamics = self.dynamics.read(past.tokens, past.changes, past.actions)
+        return Context(past.now, past.latent, past.tokens, dynamics)
 
     def predict(self, context: Context, action: Tensor) -> Tensor:
         """Latents after each action.
@@ -246,19 +230,24 @@ class WorldModel(nn.Module):
 
     def dynamics_loss(self, windows: Windows) -> Tensor:
         """Squared error between predicted latents and the encoding of what came. Shape (B,)."""
-        context = self.read(*self._past(windows))
-        return self.prediction_loss(context, windows)
+        return self.lesson_loss(self.lesson(windows))
 
-    def prediction_loss(self, context: Context, windows: Windows) -> Tensor:
-        """`dynamics_loss` for histories that have been read already. Shape (B,)."""
-        return self.latent_loss(self.predict(context, windows.action[:, self.history :]), windows)
+    def lesson(self, windows: Windows) -> Lesson:
+        """What `lesson_loss` needs of windows: it does not change while only the dynamics are trained."""
+        past = self._describe(*self._past(windows))
+        return Lesson(past, windows.action[:, self.history :], self.seen(windows))
 
-    def latent_loss(self, predicted: Tensor, windows: Windows) -> Tensor:
-        """`dynamics_loss` of latents that have been predicted already. Shapes (B, T, latent) to (B,)."""
-        with torch.no_grad():
-            seen = self.encode(
-                windows.observation[:, self.history + 1 :], windows.observation[:, self.history]
-            )
+    def lesson_loss(self, lesson: Lesson) -> Tensor:
+        """`dynamics_loss` of windows that have been encoded already. Shape (B,)."""
+        return self.latent_loss(self.predict(self._context(lesson.past), lesson.action), lesson.seen)
+
+    @torch.no_grad()
+    def seen(self, windows: Windows) -> Tensor:
+        """The latents that came, to learn from. Shape (B, T, latent)."""
+        return self.encode(windows.observation[:, self.history + 1 :], windows.observation[:, self.history])
+
+    def latent_loss(self, predicted: Tensor, seen: Tensor) -> Tensor:
+        """Squared error of latents, both of shape (B, T, latent). Shape (B,)."""
         error = (predicted - seen).square()
         if not self.settings.readable:
             return error.mean((1, 2))

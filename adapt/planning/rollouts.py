@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from adapt.model.context import Context
 from adapt.model.dynamics import Dynamics
 from adapt.model.reward import TaskReward
-from adapt.model.world_model import LAST_TICK, Context, WorldModel
+from adapt.model.world_model import LAST_TICK, WorldModel
 from adapt.planning.gauss_newton import convolution_matrix
 from adapt.robot.specification import RobotSpecification
 

@@ -226,7 +226,7 @@ def losses(model: WorldModel, examples: Examples) -> Losses:
     context = model.read(windows.observation[:, : history + 1], windows.action[:, :history])
     action, command = windows.action[:, history:], windows.command[:, history + 1 :]
     predicted = model.predict(context, action)
-    dynamics = model.latent_loss(predicted, windows).mean()
+    dynamics = model.latent_loss(predicted, model.seen(windows)).mean()
     few = max(1, len(windows) // 4)
     policy = model.propose(context.first(few), command[:few]) - examples.expert[:few]
     few = max(1, len(windows) // 8)

@@ -4,9 +4,10 @@ from small_model import ARM, SMALL, random_model, random_windows
 from torch import Tensor
 
 from adapt.errors import UserError
+from adapt.model.context import Context
 from adapt.model.settings import ModelSettings
 from adapt.model.windows import Windows
-from adapt.model.world_model import LAST_TICK, Context, WorldModel
+from adapt.model.world_model import LAST_TICK, WorldModel
 from adapt.robot.load import load_robot
 
 HISTORY, HORIZON = ARM.history_ticks, ARM.horizon_ticks
