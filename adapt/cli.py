@@ -17,6 +17,7 @@ from adapt.commands import (
     bench_planner,
     bench_recorder,
     bench_replay,
+    bench_safety,
     demo,
     doctor,
     import_simdist,
@@ -59,6 +60,7 @@ bench.app.command("online")(bench_online.online)
 bench.app.command("planner")(bench_planner.planner)
 bench.app.command("recorder")(bench_recorder.recorder)
 bench.app.command("replay")(bench_replay.replay)
+bench.app.command("safety")(bench_safety.safety)
 app.add_typer(bench.app, name="bench")
 
 

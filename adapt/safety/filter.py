@@ -18,8 +18,9 @@ FloatArray = npt.NDArray[np.float64]
 # A change smaller than this share of an entry's range is no intervention.
 NOTABLE = 1e-6
 # The solver keeps this far off the walls, in the action's unit: it is right to less than that.
-MARGIN = 1e-5
+MARGIN = 1e-6
 MOST_ITERATIONS = 4000
+TIME_LIMIT_S = 0.0015
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,12 +65,12 @@ class SafetyFilter:
     is in time the wish is the clipped proposal itself. `brake` never asks the solver.
     """
 
-    def __init__(self, robot: RobotSpecification, *, time_limit_s: float | None = None) -> None:
+    def __init__(self, robot: RobotSpecification, *, time_limit_s: float = TIME_LIMIT_S) -> None:
         """Make a filter; with couplings that takes a few seconds, for cvxpy runs in another process.
 
         Args:
             robot: the robot file.
-            time_limit_s: for the solver; by default a tenth of a period.
+            time_limit_s: for the solver, at every tick.
 
         Raises:
             UserError: the robot has couplings and cvxpy or OSQP is not installed.
@@ -86,7 +87,7 @@ class SafetyFilter:
             self._solver = Solver(
                 canonical_elsewhere(layout_of(self._walls)),
                 self._parameters(self._walls, self._last, within),
-                robot.period_s / 10.0 if time_limit_s is None else time_limit_s,
+                time_limit_s,
                 MOST_ITERATIONS,
             )
 
@@ -155,26 +156,31 @@ class SafetyFilter:
     def _commit(self, proposal: FloatArray, measured: FloatArray | None, *, solve: bool) -> Projection:
         within = self._box.interval(self._last, self._step, measured)
         low, high = within.low, within.high
-        clipped = np.clip(proposal, low, high)
-        command, outcome = clipped, None
+        command = clipped = np.minimum(np.maximum(proposal, low), high)
         half = np.maximum((high - low) / 2.0, np.finfo(np.float64).tiny)
-        slack = np.minimum(clipped - low, high - clipped) / half
+        outcome, excess, slack = None, None, np.inf
         walls = self._walls
         if walls is not None:
-            if solve and (walls.excess(clipped, self._last) > 0.0).any():
-                target = np.clip(proposal, self._box.lower, self._box.upper)
-                wish, outcome = self._solver.solve(self._parameters(walls, target, within))
-                command = clipped if wish is None else np.clip(wish, low, high)
-            # Within the three limits that always leave room, so also where an effort's is broken.
-            inside = self._box.full_braking(self._last, self._step)
-            command, _ = walls.toward(inside, command, self._last)
+            excess = walls.excess(clipped, self._last)
+            if excess.max() > 0.0:
+                if solve:
+                    command, outcome = self._solve(walls, proposal, within)
+                # It lies within the limits that always leave room, also where that of an effort does not.
+                inside = self._box.full_braking(self._last, self._step)
+                command, excess = walls.toward(inside, command, self._last)
             room = np.maximum(np.abs(walls.matrix) @ half, np.finfo(np.float64).tiny)
-            apart = -walls.excess(command, self._last).max(axis=0) / room
-            slack = np.append(np.minimum(command - low, high - command) / half, apart)
-        entry, reason = self._explain(proposal, clipped, command, within)
-        least = float(np.clip(slack, 0.0, 1.0).min())
+            slack = -(excess / room).max()
+        slack = min(slack, (np.minimum(command - low, high - command) / half).min())
+        entry, reason = self._explain(proposal, clipped, command, within, excess)
         self._step, self._last = command - self._last, command
-        return Projection(self.last, reason, entry, least, outcome)
+        return Projection(self.last, reason, entry, min(1.0, max(0.0, float(slack))), outcome)
+
+    def _solve(self, walls: Walls, proposal: FloatArray, within: Interval) -> tuple[FloatArray, Outcome]:
+        """What the solver makes of a proposal, within the box; without its answer the proposal clipped."""
+        target = np.minimum(np.maximum(proposal, self._box.lower), self._box.upper)
+        wish, outcome = self._solver.solve(self._parameters(walls, target, within))
+        wish = proposal if wish is None else walls.nudged(wish, self._last)
+        return np.minimum(np.maximum(wish, within.low), within.high), outcome
 
     def _parameters(self, walls: Walls, target: FloatArray, within: Interval) -> FloatArray:
         bound = walls.bound - MARGIN
@@ -183,17 +189,22 @@ class SafetyFilter:
         return parameter_values(target, within.low, within.high, ahead, bound, lines)
 
     def _explain(
-        self, proposal: FloatArray, clipped: FloatArray, command: FloatArray, within: Interval
+        self,
+        proposal: FloatArray,
+        clipped: FloatArray,
+        command: FloatArray,
+        within: Interval,
+        excess: FloatArray | None,
     ) -> tuple[int | None, str | None]:
         """Which entry was changed most, if notably, and by what."""
         with np.errstate(over="ignore"):
-            excess = np.abs(proposal - command) / self._notable
-        entry = int(excess.argmax())
-        if excess[entry] <= 1.0:
+            change = np.abs(proposal - command) / self._notable
+        entry = int(change.argmax())
+        if change[entry] <= 1.0:
             return None, None
-        if self._walls is not None and abs(clipped - command)[entry] > self._notable[entry]:
-            nearest = int(self._walls.excess(command, self._last).max(axis=0).argmax())
-            return entry, f"coupling_{self._walls.names[nearest]}"
+        coupled = excess is not None and abs(clipped - command)[entry] > self._notable[entry]
+        if coupled and self._walls is not None and excess is not None:
+            return entry, f"coupling_{self._walls.names[int(excess.max(axis=0).argmax())]}"
         above = proposal[entry] > command[entry]
         bounds = within.ceilings[:, entry].argmin() if above else within.floors[:, entry].argmax()
         return entry, LIMITS[int(bounds)]

@@ -13,7 +13,7 @@ from adapt.safety.program import CURE, Form
 FloatArray = npt.NDArray[np.float64]
 Outcome = Literal["solved", "late", "infeasible"]
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-7
 
 
 class Solver:
@@ -48,7 +48,7 @@ class Solver:
             u,
             verbose=False,
             eps_abs=TOLERANCE,
-            eps_rel=TOLERANCE,
+            eps_rel=0.0,
             polishing=True,
             warm_starting=True,
             max_iter=most_iterations,
@@ -73,5 +73,5 @@ class Solver:
 
     def _data(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         numbers = self._form.base + self._slope @ parameters
-        q, u, values = np.split(numbers, self._cuts)
-        return q, u, values
+        first, second = self._cuts
+        return numbers[:first], numbers[first:second], numbers[second:]

@@ -85,21 +85,33 @@ class Walls:
         constant[j < 1.0] += self._far * slope[j < 1.0]
         return slope * sign, constant + slope * sign * last[entry]
 
-    def toward(self, inside: FloatArray, wanted: FloatArray, last: FloatArray) -> tuple[FloatArray, float]:
+    def toward(
+        self, inside: FloatArray, wanted: FloatArray, last: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
         """The last point on the way from `inside`, which is safe, to `wanted`, that is sure to be safe too.
 
         By convexity a condition at a share s of the way is at most (1 - s) times what it is at the
         beginning plus s times what it is at the end.
 
         Returns:
-            the point, shape (A,), and the share s.
+            the point, shape (A,), and its `excess`.
         """
         end = self.excess(wanted, last)
-        if (end <= 0.0).all():
-            return wanted, 1.0
+        if end.max() <= 0.0:
+            return wanted, end
         begin = np.minimum(self.excess(inside, last), 0.0)
-        share = float((begin / np.minimum(begin - end, -np.finfo(np.float64).tiny))[end > 0.0].min())
-        return inside + share * (wanted - inside), share
+        share = (begin / np.minimum(begin - end, -np.finfo(np.float64).tiny))[end > 0.0].min()
+        point = inside + share * (wanted - inside)
+        return point, self.excess(point, last)
+
+    def nudged(self, command: FloatArray, last: FloatArray) -> FloatArray:
+        """`command` moved off the walls that it breaks, straight and one after the other: shape (A,).
+
+        For what a solver leaves over; it need not be safe.
+        """
+        for row in np.flatnonzero((excess := self.excess(command, last).max(axis=0)) > 0.0):
+            command = command - 2.0 * excess[row] * self.matrix[row]
+        return command
 
     def resting_toward(self, wanted: FloatArray) -> FloatArray:
         """The last point on the way from the roomiest point to `wanted` at which the couplings hold."""
