@@ -31,7 +31,10 @@ setup(
     python_requires=">=3.10",
     include_package_data=False,
     packages=find_packages(include=["adapt", "adapt.*", "ros_nodes", "ros_nodes.*"]),
-    package_data={"adapt": ["py.typed", "sim/models/*.xml", "model/checkpoints/*", "evaluation/templates/*"]},
+    package_data={
+        "adapt": ["py.typed", "sim/models/*.xml", "model/checkpoints/*", "evaluation/templates/*"],
+        "ros_nodes": ["this_machine.xml"],
+    },
     entry_points={"console_scripts": scripts},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/adapt"]),

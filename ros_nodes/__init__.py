@@ -4,7 +4,7 @@ import os
 import sys
 
 from adapt.errors import UserError
-from ros_nodes.environment import refuse_mixed_installations
+from ros_nodes.environment import avoid_shared_memory, refuse_mixed_installations
 
 # Here and not in a main function: where two installations are mixed, `import rclpy` itself may crash.
 try:
@@ -12,3 +12,4 @@ try:
 except UserError as error:
     sys.stderr.write(f"{error}\n")
     raise SystemExit(2) from error
+avoid_shared_memory(os.environ)

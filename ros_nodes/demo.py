@@ -24,6 +24,7 @@ from adapt.registry.registry import Registry
 from adapt.robot.load import load_robot
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.tick import Tick
+from ros_nodes.environment import stay_on_this_machine
 from ros_nodes.exercises import Exercises, ExerciseSettings
 from ros_nodes.node_table import Options
 from ros_nodes.operator import Operator
@@ -58,7 +59,7 @@ def demonstrate(robot: str, store: Path, scenario: str | None, settings: Exercis
     """
     if (store / "versions").exists():
         raise UserError(f"{store}: holds versions of an earlier run: remove it, or give another --store")
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    stay_on_this_machine(os.environ)
     specification = load_robot(robot)
     pretrained = load_card(shipped_checkpoint(specification)).version
     if specification.simulation is None:

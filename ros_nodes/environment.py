@@ -1,13 +1,45 @@
-"""Whether ROS 2 may start here at all. Imports no ROS, so that it can speak before ROS crashes."""
+"""Whether ROS 2 may start here at all, and how it talks. Imports no ROS: it speaks before ROS does."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from adapt.errors import UserError
 
 SOURCED = ("AMENT_PREFIX_PATH", "ROS_DISTRO")
+RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+THIS_MACHINE = str(Path(__file__).with_name("this_machine.xml"))
+"""What a range of LOCALHOST means, for Fast DDS, but over UDP alone."""
+
+
+def stay_on_this_machine(environment: MutableMapping[str, str]) -> None:
+    """Discover and be discovered on this machine only; to be called before ROS starts."""
+    environment[RANGE] = "LOCALHOST"
+    avoid_shared_memory(environment)
+
+
+def avoid_shared_memory(environment: MutableMapping[str, str]) -> None:
+    """Let Fast DDS talk over UDP alone, unless its transports were chosen by hand.
+
+    Its shared memory is no place for processes that may be killed or stopped at any instant: who comes
+    after a killed one may hear nothing (eProsima/Fast-DDS issues 2811, 5053 and 5469), and who writes to one
+    that was stopped may have to wait. With a range of LOCALHOST, rmw_fastrtps adds shared memory whatever
+    FASTDDS_BUILTIN_TRANSPORTS says, so that the range is then set by a profile instead.
+    """
+    if any(environment.get(name, THIS_MACHINE) != THIS_MACHINE for name in PROFILES):
+        return
+    if environment.get(RANGE) == "LOCALHOST":
+        environment[RANGE] = "SYSTEM_DEFAULT"
+        environment.update(dict.fromkeys(PROFILES, THIS_MACHINE))
+    environment.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+
+
+def is_on_this_machine(environment: Mapping[str, str]) -> bool:
+    """Whether nobody on another machine can discover what is started here."""
+    return environment.get(RANGE) in ("LOCALHOST", "OFF") or environment.get(PROFILES[0]) == THIS_MACHINE
 
 
 def refuse_mixed_installations(environment: Mapping[str, str]) -> None:

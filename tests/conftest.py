@@ -17,9 +17,8 @@ settings.load_profile("steady")
 # Two cores are shared by several processes; more threads only wait for each other.
 torch.set_num_threads(1)
 
-# Before rclpy is imported anywhere. Shared memory would stay behind after a node is killed.
+# Before rclpy is imported anywhere.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "UDPv4"
 
 
 @pytest.fixture

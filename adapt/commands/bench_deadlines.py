@@ -29,7 +29,7 @@ def deadlines(
     from tempfile import TemporaryDirectory
 
     node_table, endurance = ros.live("node_table"), ros.live("endurance")
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    ros.live("environment").stay_on_this_machine(os.environ)
     with TemporaryDirectory() as store, output.progress() as bar:
         options = node_table.Options(
             robot,

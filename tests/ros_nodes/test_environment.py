@@ -6,12 +6,22 @@ import os
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 from adapt.errors import UserError
 from ros_nodes import environment
-from ros_nodes.environment import SOURCED, refuse_mixed_installations
+from ros_nodes.environment import (
+    PROFILES,
+    SOURCED,
+    THIS_MACHINE,
+    avoid_shared_memory,
+    is_on_this_machine,
+    refuse_mixed_installations,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -54,3 +64,40 @@ def test_a_node_says_it_in_one_line_before_ros_is_imported() -> None:
     )
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1 and "ROS_DISTRO=jazzy" in ended.stderr
+
+
+def test_a_local_range_is_kept_without_shared_memory() -> None:
+    environment = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    avoid_shared_memory(environment)
+    assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
+    assert environment["FASTDDS_DEFAULT_PROFILES_FILE"] == THIS_MACHINE and is_on_this_machine(environment)
+    once = dict(environment)
+    avoid_shared_memory(environment)
+    assert environment == once
+    open_to_all: dict[str, str] = {}
+    avoid_shared_memory(open_to_all)
+    assert open_to_all == {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"} and not is_on_this_machine(open_to_all)
+    chosen = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml"}
+    avoid_shared_memory(chosen)
+    assert chosen["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize("discovery", ["LOCALHOST", "SUBNET"])
+def test_a_node_has_no_thread_for_shared_memory(discovery: str) -> None:
+    pytest.importorskip("rclpy")
+    code = (
+        "import glob, ros_nodes, rclpy; rclpy.init(); node = rclpy.create_node('x');"
+        "print([name for name in map(lambda each: open(each).read(), glob.glob('/proc/self/task/*/comm'))"
+        " if name.startswith('dds.')])"
+    )
+    given = {key: value for key, value in os.environ.items() if key not in PROFILES}
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**given, "ROS_AUTOMATIC_DISCOVERY_RANGE": discovery},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "dds.udp" in shown and "dds.shm" not in shown
