@@ -19,19 +19,24 @@ from std_srvs.srv import Trigger
 
 from adapt.bags.incident import list_incidents
 from adapt.bags.reader import Bag
+from adapt.bags.topic import QualityOfService
 from adapt.errors import UserError
 from adapt.robot.interface import Action
 from adapt.robot.load import load_robot
 from adapt.stream.decode import read_field
 from adapt.stream.encode import write_field
-from ros_nodes.base import RELIABLE, message_class, temporary_node
+from ros_nodes.base import message_class, temporary_node
+from ros_nodes.raw_topics import qos_profile
 
 BURST_S = 0.002
 """Messages leave in bursts, as those of many sensors that share a bus do."""
+SENT = 5000
+"""So many are kept to be sent again: where the machine does other work, bursts are long and get lost."""
 READY_S = 30.0
 DRAIN_S = 1.0
-BEFORE_S, AFTER_S = 5.0, 1.0
-"""Of the incident that is written in the middle."""
+ASKED_AFTER = 0.8
+"""Part of the time after which an incident is asked for: of all that came, while recording goes on."""
+AFTER_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,12 @@ def burden(robot: str, rate_hz: float, seconds: float) -> Burden:
     kind = message_class(action.topic, action.type)
     with TemporaryDirectory() as folder:
         store = Path(folder)
-        process = _start(robot, store)
+        process = _start(robot, store, ASKED_AFTER * seconds)
         try:
             with temporary_node("load") as (node, executor):
-                publisher = node.create_publisher(kind, action.topic, RELIABLE)
+                publisher = node.create_publisher(
+                    kind, action.topic, qos_profile(QualityOfService(depth=SENT))
+                )
                 client = node.create_client(Trigger, "/recorder/trigger")
                 _until(executor, process, lambda: bool(publisher.get_subscription_count()))
                 _until(executor, process, client.service_is_ready)
@@ -88,7 +95,7 @@ def burden(robot: str, rate_hz: float, seconds: float) -> Burden:
                         )
                         publisher.publish(message)
                         sent += 1
-                    if not asked and gone > seconds / 2:
+                    if not asked and gone > ASKED_AFTER * seconds:
                         client.call_async(Trigger.Request())
                         asked = True
                     executor.spin_once(timeout_sec=0)
@@ -107,13 +114,16 @@ def burden(robot: str, rate_hz: float, seconds: float) -> Burden:
     return Burden(sent, len(recorded), len(kept), due, dropped, cpu_fraction)
 
 
-def _start(robot: str, store: Path) -> subprocess.Popen[bytes]:
+def _start(robot: str, store: Path, before_s: float) -> subprocess.Popen[bytes]:
+    longest_s = before_s + 2 * AFTER_S
     parameters = {
         "robot": robot,
         "store": store,
         "continuous": "true",
-        "before_s": BEFORE_S,
+        "before_s": before_s,
         "after_s": AFTER_S,
+        "longest_s": longest_s,
+        "ring_s": longest_s,
     }
     given = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
     return subprocess.Popen([sys.executable, "-m", "ros_nodes.recorder_node", "--ros-args", *given])

@@ -41,8 +41,8 @@ logger = logging.getLogger(__name__)
 STRING = "std_msgs/msg/String"
 EVENT_TOPIC = "/adapt/event"
 VERSION_TOPIC = "/adapt/model_version"
-SENSOR = QualityOfService(depth=1000, reliable=False)
-RELIABLE = QualityOfService(depth=1000)
+SENSOR = QualityOfService(depth=5000, reliable=False)
+RELIABLE = QualityOfService(depth=5000)
 LATCHED = QualityOfService(depth=1, transient_local=True)
 OUR_TOPICS = {
     "/adapt/proposal": ("trajectory_msgs/msg/JointTrajectory", RELIABLE),
@@ -153,9 +153,12 @@ class Recorder:
         """Messages that did not fit into the ring's memory, by topic."""
         return self._ring.dropped
 
-    def receive(self, topic: str, data: bytes) -> None:
-        """Take a message as it came over the wire; one on /adapt/event may begin an incident."""
-        now_ns = self._clock()
+    def receive(self, topic: str, data: bytes, stamp_ns: int | None = None) -> None:
+        """Take a message as it came over the wire; one on /adapt/event may begin an incident.
+
+        `stamp_ns` is when it came, now where it is not given.
+        """
+        now_ns = self._clock() if stamp_ns is None else stamp_ns
         message = RawMessage(topic, now_ns, data)
         self._ring.add(message)
         if self._batch is not None:

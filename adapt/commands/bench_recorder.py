@@ -12,10 +12,10 @@ from adapt.commands import output, ros
 def recorder(
     robot: output.RobotName = "so101",
     rate: Annotated[float, typer.Option(min=1, help="Messages a second.")] = 2500.0,
-    seconds: Annotated[float, typer.Option(min=2, help="How long.")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=2, help="How long.")] = 75.0,
     json: output.Json = False,
 ) -> None:
-    """A recorder as a process of its own over DDS; in the middle an incident is written while it records."""
+    """A recorder as a process of its own over DDS; after four fifths its whole ring is written meanwhile."""
     import os
 
     load = ros.live("recorder_load")
