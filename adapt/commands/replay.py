@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from adapt.stream.tick import Tick
 
 LEARNED_SHARE = 2 / 3
+VIEWER = "viewer.mcap"
 
 
 def replay(
@@ -67,6 +68,7 @@ def replay(
     from adapt.evaluation.adaptation import learn_offline
     from adapt.evaluation.replay_comparison import compare
     from adapt.evaluation.replay_report import bag_name, replay_data, replay_report
+    from adapt.evaluation.replay_viewer import replay_viewer
     from adapt.learning.settings import LearnerSettings
     from adapt.robot.load import load_robot
     from adapt.settings import load_settings
@@ -120,7 +122,9 @@ def replay(
             )
         progress.add_task("measuring", total=None, note="")
         models = {"before": model} if learned is None else learned.models()
-        comparison = compare(specification, models, measured)
+        with replay_viewer(out / VIEWER, specification, models) as viewer:
+            viewer.add_events([] if learned is None else learned.events)
+            comparison = compare(specification, models, measured, viewer.add_block)
     data = replay_data(
         specification,
         version,
@@ -138,8 +142,8 @@ def replay(
             f"learned from {learned.ticks} ticks ({learned.ticks / specification.rate_hz / 60:.1f} min):"
             f" {learned.status['candidates']} candidates, {admitted} admitted"
         )
-    console.print(f"report: {page}", soft_wrap=True)
-    output.finish({**data, "report": str(page)}, json)
+    console.print(f"report: {page}; for Foxglove: {out / VIEWER}", soft_wrap=True)
+    output.finish({**data, "report": str(page), "viewer": str(out / VIEWER)}, json)
 
 
 def _pretrained(specification: RobotSpecification, checkpoint: Path | None) -> tuple[WorldModel, str, Path]:

@@ -88,7 +88,7 @@ def compare(
     specification: RobotSpecification,
     models: dict[str, WorldModel],
     ticks: Iterable[Tick],
-    report: Callable[[Block, dict[str, OpenLoopError]], None] = lambda block, errors: None,
+    report: Callable[[Block], None] = lambda block: None,
 ) -> Comparison:
     """Open-loop errors of models, and of two forecasts that need none, on the same ticks.
 
@@ -98,7 +98,7 @@ def compare(
         specification: the robot.
         models: by name.
         ticks: in order.
-        report: called with each block and the errors in it.
+        report: called with each block.
 
     Raises:
         UserError: the ticks hold no unbroken run as long as a window.
@@ -118,16 +118,15 @@ def compare(
     now_ns, liveliest = [], _Liveliest(length, shown)
     for block in blocks(ticks, shared + BLOCK_WINDOWS * STRIDE, shared):
         liveliest.feed(block.run)
+        report(block)
         begin = max(0, block.known - length + STRIDE)
         fresh = block.run.part(slice(begin, None))
         windows = run_windows(specification, fresh, STRIDE)
         if len(windows) == 0:
             continue
         now_ns.append(fresh.stamp_ns[history : len(fresh.stamp_ns) - horizon : STRIDE])
-        found = {name: open_loop_error(each, windows, entries) for name, each in forecasters.items()}
-        for name, error in found.items():
-            errors[name].append(error)
-        report(block, found)
+        for name, each in forecasters.items():
+            errors[name].append(open_loop_error(each, windows, entries))
     if liveliest.run is None:
         raise UserError(
             f"nothing to measure on: no unbroken run of {length} complete ticks is left"
@@ -135,7 +134,7 @@ def compare(
         )
     stamps = np.concatenate(now_ns)
     return Comparison(
-        entries=_short_names(specification.observation_names[entries]),
+        entries=short_names(specification.observation_names[entries]),
         unit=measured_unit(specification),
         step_s=specification.period_s,
         time_s=(stamps - stamps[0]) * 1e-9,
@@ -184,7 +183,7 @@ class _Liveliest:
             self.run = run.part(slice(start, start + length))
 
 
-def _short_names(names: Sequence[str]) -> tuple[str, ...]:
+def short_names(names: Sequence[str]) -> tuple[str, ...]:
     """Without the channel, where that leaves them apart."""
     short = tuple(name.split("/")[-1] for name in names)
     return short if len(set(short)) == len(short) else tuple(names)

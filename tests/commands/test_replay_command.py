@@ -2,7 +2,9 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mcap.reader import make_reader
 from small_robot import ROBOT, write_bag
 
 from adapt.robot.load import load_robot
@@ -48,6 +50,29 @@ def test_a_replay_tells_errors_before_and_after_budget_and_gate(replayed):
     assert used + sum(learning["refused"].values()) == pytest.approx(1000, abs=50)
     assert learning["gate"][0]["kind"] == "candidate_made"
     assert "<svg" in (replayed / "report.html").read_text()
+
+
+def test_a_viewer_gets_what_was_seen_and_foretold_on_the_time_of_the_bag(replayed):
+    with (replayed / "viewer.mcap").open("rb") as file:
+        messages = [
+            (channel.topic, message.log_time, json.loads(schema.data), json.loads(message.data))
+            for schema, channel, message in make_reader(file, validate_crcs=True).iter_messages()
+        ]
+    topics = {topic: [content for each, _, _, content in messages if each == topic] for topic, *_ in messages}
+    assert {"/observation", "/error", "/budget", "/event"} <= set(topics)
+    for _, _, schema, content in messages:
+        assert set(content) <= set(schema["properties"])
+    stamps = [stamp_ns for topic, stamp_ns, *_ in messages if topic == "/observation"]
+    assert set(np.diff(stamps)) == {40_000_000}
+    seen = topics["/observation"][0]["seen"]
+    assert set(seen) == set(ROBOT.action.entries)
+    whole = [each for each in topics["/observation"] if "latest" in each]
+    assert len(whole) == len(topics["/error"]) > len(stamps) - 2 * ROBOT.horizon_ticks
+    for each, error in zip(whole, topics["/error"], strict=True):
+        apart = [each["latest"][name] - each["seen"][name] for name in seen]
+        assert error["latest"] == pytest.approx(np.sqrt(np.mean(np.square(apart))))
+    assert any(each["message"].startswith("candidate made version") for each in topics["/event"])
+    assert topics["/budget"][-1]["adapt"] > 0
 
 
 def test_a_second_replay_gives_the_same_report_byte_for_byte(
