@@ -15,9 +15,9 @@ from adapt.errors import UserError
 from adapt.learning.event import Event
 from adapt.learning.learner import Learner
 from adapt.learning.ledger import Ledger
+from adapt.learning.round import learned
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.splits import Split
-from adapt.learning.update import updated
 from adapt.model.windows import Windows, cut_windows
 from adapt.model.world_model import WorldModel
 from adapt.registry.registry import Registry
@@ -172,4 +172,4 @@ def _train_on_all(learner: Learner, rehearsal: Windows | None, seed: int) -> Wor
     if len(windows) == 0:
         return None
     incumbent = learner.registry.load(learner.incumbent)[0]
-    return updated(incumbent, rehearsal, learner.settings.update, windows, seed)
+    return learned(learner.specification, learner.update, incumbent, windows, rehearsal, seed)

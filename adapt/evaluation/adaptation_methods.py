@@ -8,8 +8,9 @@ from typing import get_args
 
 from adapt.evaluation.adaptation import measured_entries
 from adapt.evaluation.open_loop import CommandPlusOffset, Forecaster, HoldLast
-from adapt.learning.recipes import Recipe, recipe
-from adapt.learning.update import updated
+from adapt.learning.recipes import Recipe, default_recipe, recipe
+from adapt.learning.round import learned
+from adapt.learning.update import UpdateSettings
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
@@ -34,7 +35,9 @@ def methods_of(
     """
     methods: dict[str, Method] = {}
     if model is not None:
-        methods = {name: partial(_by_recipe, name, model, rehearsal) for name in get_args(Recipe)}
+        train = partial(_by_settings, specification, model, rehearsal)
+        methods["default"] = partial(train, lambda windows: default_recipe(specification))
+        methods |= {name: partial(train, partial(recipe, name)) for name in get_args(Recipe)}
     if state_is_measured(specification):
         methods["identified"] = partial(_identified, specification)
     return methods
@@ -51,10 +54,15 @@ def forecasts(specification: RobotSpecification, model: WorldModel | None) -> di
     return {**found, "hold_last": HoldLast(specification)}
 
 
-def _by_recipe(
-    name: Recipe, model: WorldModel, rehearsal: Windows | None, windows: Windows, seed: int
+def _by_settings(
+    specification: RobotSpecification,
+    model: WorldModel,
+    rehearsal: Windows | None,
+    settings: Callable[[int], UpdateSettings],
+    windows: Windows,
+    seed: int,
 ) -> WorldModel:
-    return updated(model, rehearsal, recipe(name, len(windows)), windows, seed)
+    return learned(specification, settings(len(windows)), model, windows, rehearsal, seed)
 
 
 def _identified(specification: RobotSpecification, windows: Windows, seed: int) -> RolloutForecast:

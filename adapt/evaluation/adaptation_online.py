@@ -40,8 +40,10 @@ from adapt.stream.tick import Tick
 LEDGER = "ledger.sqlite"
 FIRST_LEARNING_SEED = 1000
 """Episodes that are measured have the seeds from 0 on: no path is both learned from and measured."""
-WORK_TICKS = 4
-"""The learner gets to work once in so many ticks: five steps of training take about 0.15 s of its share."""
+WORK_TICKS = 5
+"""The learner gets to work once in so many ticks: five steps of training take about 0.2 s of its share."""
+IDENTIFYING_TICKS = 200
+"""The same while it looks for simulators like the robot: a step of that takes some seconds."""
 ORACLE = UpdateSettings(steps=2000, batch=128, learning_rate=1e-3, **REAL_DATA_ALONE)
 ORACLE_EPISODE_S = 60.0
 Report = Callable[[Tick, list[Event]], None]
@@ -98,11 +100,14 @@ def learn_online(
         settings, rehearsal = deployment.learning, deployment.rehearsal
         learner = Learner(specification, settings, registry, ledger, pretrained, rehearsal, seed, clock)
         driving = copy.deepcopy(pretrained)
-        version = learner.incumbent
+        version, rests = learner.incumbent, 0
         for tick in _drive(deployment, driving, seed):
             clock.advance(tick)
             learner.feed(replace(tick, version=version))
-            report(tick, learner.work() if tick.index % WORK_TICKS == 0 else [])
+            rests -= 1
+            report(tick, learner.work() if rests < 0 else [])
+            if rests < 0:
+                rests = IDENTIFYING_TICKS if learner.status()["identifying"] else WORK_TICKS
             if learner.incumbent != version:
                 version = learner.incumbent
                 driving.load_state_dict(registry.load(version)[0].state_dict())

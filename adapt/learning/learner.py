@@ -19,6 +19,7 @@ from adapt.learning.gate import Decision
 from adapt.learning.judging import Forgetting, Judging
 from adapt.learning.ledger import BudgetSpent, Clock, Ledger
 from adapt.learning.plausibility import Plausibility
+from adapt.learning.recipes import default_recipe
 from adapt.learning.records import Training
 from adapt.learning.round import Round
 from adapt.learning.segment import Segment
@@ -64,7 +65,9 @@ class Learner:
         Raises:
             UserError: the registry began with another pretrained model, or a version in it was damaged.
         """
+        self.specification = specification
         self.settings = settings
+        self.update = settings.update or default_recipe(specification)
         self.registry = registry
         self.ledger = ledger
         self.buffer = SegmentBuffer(specification, ledger, clock, settings.future_tolerance_s)
@@ -174,6 +177,7 @@ class Learner:
             "refused": dict(self.buffer.refused),
             "implausible": sorted(set(self._plausibility.refused.values())),
             "training_step": None if self._round is None else self._round.taken,
+            "identifying": self._round is not None and self._round.identifying,
             "loss": self._last_loss,
             "candidates": len(records.trainings),
             "candidate": None if judging is None else judging.training.version,
@@ -207,10 +211,17 @@ class Learner:
     def _usable(self) -> list[Segment]:
         return self._plausibility.usable(self.ledger.segments(Split.ADAPT))
 
+    def _to_learn_from(self) -> list[Segment]:
+        """All that is usable; once the robot has changed, only what came since, as soon as that is enough."""
+        usable = self._usable()
+        since = [each for each in usable if each.stored > self._drift.changed]
+        return since if sum(each.ticks for each in since) >= self._changed_ticks else usable
+
     def _begin_round(self) -> None:
-        segments = self._usable()
+        segments = self._to_learn_from()
         self._round = Round(
-            self.settings.update,
+            self.specification,
+            self.update,
             self._incumbent_model,
             segments,
             self.buffer.windows(segments),

@@ -5,11 +5,28 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from adapt.learning.update import UpdateSettings
+from adapt.robot.specification import RobotSpecification
+from adapt.sim.identified import can_be_identified
 
-Recipe = Literal["default", "simdist", "scratch", "linear", "residual", "low_rank"]
-REAL_DATA_ALONE: dict[str, Any] = {"rehearsal_share": 0.0, "pull": 0.0, "blend": 1.0, "epochs": None}
+Recipe = Literal["without_simulators", "simdist", "scratch", "linear", "residual", "low_rank"]
+WITH_SIMULATORS = UpdateSettings(
+    steps=800, batch=96, learning_rate=1e-3, simulated_share=0.4, rehearsal_share=0.2, pull=0.0
+)
+"""Where simulators like the robot can be identified: they keep the weights from following a few real windows
+too far, so that neither a low rate nor a pull has to."""
+REAL_DATA_ALONE: dict[str, Any] = {
+    "rehearsal_share": 0.0,
+    "pull": 0.0,
+    "blend": 1.0,
+    "epochs": None,
+}
 EPOCHS = 100
 """Of SimDist."""
+
+
+def default_recipe(specification: RobotSpecification) -> UpdateSettings:
+    """The best that is known for a robot: with simulators like it, where they can be identified."""
+    return WITH_SIMULATORS if can_be_identified(specification) else UpdateSettings()
 
 
 def recipe(name: Recipe, windows: int) -> UpdateSettings:
@@ -19,7 +36,8 @@ def recipe(name: Recipe, windows: int) -> UpdateSettings:
       of the dynamics, Adam in batches of 32 for 100 epochs; the rate rises to 2e-4 in 2,000 steps and
       hardly falls in any run of a robot's length (to half of it in 400,000 steps); nothing holds it back.
     - `scratch`: the same architecture, from random weights, on real data alone.
-    - `linear`, `residual`, `low_rank`: these methods, otherwise as the default, at a rate that suits them.
+    - `without_simulators`: the default of robots like which no simulator can be identified.
+    - `linear`, `residual`, `low_rank`: these methods, otherwise likewise, at a rate that suits them.
 
     Args:
         name: of the recipe.
@@ -37,7 +55,7 @@ def recipe(name: Recipe, windows: int) -> UpdateSettings:
         )
     if name == "scratch":
         return UpdateSettings(method="scratch", steps=2000, learning_rate=1e-3, **REAL_DATA_ALONE)
-    if name == "default":
+    if name == "without_simulators":
         return UpdateSettings()
     rates: dict[str, float] = {"linear": 3e-3, "residual": 1e-3, "low_rank": 2e-3}
     return UpdateSettings(method=name, learning_rate=rates[name])

@@ -7,23 +7,26 @@ from typing import Any
 
 import torch
 
+from adapt.errors import UserError
 from adapt.learning.segment import Segment
 from adapt.learning.update import DynamicsUpdate, UpdateSettings
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
+from adapt.robot.specification import RobotSpecification
+from adapt.sim.identified import IdentifiedSimulators, can_be_identified
 
 
 class Round:
-    """Trains a copy of the incumbent, a few steps at a time.
+    """Finds simulators like the robot where it has such, and trains a copy of the incumbent; a bit at a time.
 
     Attributes:
         segments: that it learns from.
-        taken: steps so far.
         last_loss: None before the first step that changed anything.
     """
 
     def __init__(
         self,
+        specification: RobotSpecification,
         settings: UpdateSettings,
         incumbent: WorldModel,
         segments: list[Segment],
@@ -31,21 +34,49 @@ class Round:
         rehearsal: Windows | None,
         seed: int,
     ):
+        """`windows` are those of the segments; `rehearsal` comes from the simulation of the pretraining.
+
+        Raises:
+            UserError: the settings want simulators like the robot, and it is none that `can_be_identified`.
+        """
         self.segments = segments
         self.last_loss: float | None = None
         self._settings = settings
         self._windows = windows
+        self._incumbent = incumbent
+        self._rehearsal = rehearsal
         self._seed = seed
-        generator = torch.Generator().manual_seed(seed)
-        self._update = DynamicsUpdate(settings, copy.deepcopy(incumbent), rehearsal, generator)
+        identified = settings.simulated_share > 0
+        if identified and not can_be_identified(specification):
+            raise UserError(
+                f"robot '{specification.name}': key 'update.simulated_share' must be 0: only arms of servos"
+                " with ranges in 'simulation.randomisation' can be identified"
+            )
+        self._simulators = IdentifiedSimulators(specification, windows, seed) if identified else None
+        self._update = None if identified else self._begin(None)
+
+    def _begin(self, simulated: Windows | None) -> DynamicsUpdate:
+        generator = torch.Generator().manual_seed(self._seed)
+        model = copy.deepcopy(self._incumbent)
+        return DynamicsUpdate(self._settings, model, self._rehearsal, generator, simulated)
+
+    @property
+    def identifying(self) -> bool:
+        """Whether simulators like the robot are still looked for: steps take seconds, not milliseconds."""
+        return self._update is None
 
     @property
     def taken(self) -> int:
-        """Steps so far."""
-        return self._update.taken
+        """Steps of training so far."""
+        return 0 if self._update is None else self._update.taken
 
     def step(self, steps: int) -> WorldModel | None:
-        """Take so many steps at most; gives the candidate once there is no more to do."""
+        """Take so many steps at most, or one of the search for simulators; gives the candidate at the end."""
+        if self._update is None:
+            assert self._simulators is not None  # or the update would have begun at once
+            if (simulated := self._simulators.advance()) is not None:
+                self._update = self._begin(simulated)
+            return None
         for _ in range(steps):
             if self._update.done:
                 return self._update.finish()
@@ -61,5 +92,21 @@ class Round:
             "settings": self._settings.model_dump(),
             "seed": self._seed,
             "last_loss": self.last_loss,
-            "steps_skipped": self._update.skipped,
+            "steps_skipped": 0 if self._update is None else self._update.skipped,
+            "identified": None if self._simulators is None else self._simulators.as_dict(),
         }
+
+
+def learned(
+    specification: RobotSpecification,
+    settings: UpdateSettings,
+    model: WorldModel,
+    windows: Windows,
+    rehearsal: Windows | None,
+    seed: int,
+) -> WorldModel:
+    """A whole round at once, on real windows; arguments as for `Round`."""
+    current = Round(specification, settings, model, [], windows, rehearsal, seed)
+    while (found := current.step(settings.steps)) is None:
+        pass
+    return found

@@ -22,7 +22,8 @@ class LearnerSettings(Settings):
     """Training steps in one call of `work`: keeps it short."""
     future_tolerance_s: float = Field(default=0.1, ge=0)
     """A tick stamped further ahead of the clock is refused."""
-    update: UpdateSettings = UpdateSettings()
+    update: UpdateSettings | None = None
+    """How a candidate is trained; None for the default recipe of the robot."""
     gate: GateSettings = GateSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
     drift: DriftSettings = DriftSettings()

@@ -38,10 +38,13 @@ class UpdateSettings(Settings):
     steps: int = Field(default=600, gt=0)
     """At most."""
     epochs: float | None = Field(default=20.0, gt=0)
-    """No window is seen more often than this, on average: with little data there are fewer steps."""
+    """No real window is seen more often than this, on average: with little data there are fewer steps, or
+    more of each batch is simulated."""
     batch: int = Field(default=64, gt=0)
+    simulated_share: float = Field(default=0.0, ge=0, lt=1)
+    """Part of each batch that comes from simulators like the robot, which the same real windows identify."""
     rehearsal_share: float = Field(default=0.25, ge=0, lt=1)
-    """Part of each batch that comes from simulation."""
+    """Part of each batch that comes from the simulation of the pretraining."""
     learning_rate: float = Field(default=3e-4, gt=0)
     """The largest; it falls linearly, from the first step on or from the end of the warm-up."""
     last_rate: float = Field(default=0.0, ge=0, le=1)
@@ -58,13 +61,15 @@ class UpdateSettings(Settings):
 
     @model_validator(mode="after")
     def _scratch_has_no_parent(self) -> UpdateSettings:
-        if self.method == "scratch" and (self.rehearsal_share or self.pull or self.blend != 1.0):
-            raise ValueError("method 'scratch' needs rehearsal_share 0, pull 0 and blend 1: it has no parent")
+        held = self.simulated_share or self.rehearsal_share or self.pull or self.blend != 1.0
+        if self.method == "scratch" and held:
+            shares = "simulated_share 0, rehearsal_share 0, pull 0 and blend 1"
+            raise ValueError(f"method 'scratch' needs {shares}: it has no parent")
         return self
 
     def steps_on(self, windows: int) -> int:
         """How many steps a training on so many real windows has."""
-        if self.epochs is None:
+        if self.epochs is None or self.simulated_share:
             return self.steps
         real = self.batch * (1.0 - self.rehearsal_share)
         return max(1, min(self.steps, math.ceil(self.epochs * windows / real)))
@@ -94,8 +99,10 @@ class DynamicsUpdate:
         model: WorldModel,
         rehearsal: Windows | None,
         generator: torch.Generator,
+        simulated: Windows | None = None,
     ):
-        """`model` starts as its parent; `rehearsal` comes from simulation, None for none."""
+        """`model` starts as its parent; `rehearsal` comes from the simulation of the pretraining, None for
+        none; `simulated` comes from simulators like the robot, where the settings give them a share."""
         self.settings = settings
         self.model = model.train()
         self.taken = 0
@@ -103,6 +110,7 @@ class DynamicsUpdate:
         self.skipped = 0
         self._generator = generator
         self._rehearsal = None if rehearsal is None else _Lessons(model, rehearsal)
+        self._simulated = None if simulated is None else _Lessons(model, simulated)
         self._real: _Lessons | None = None
         self._parent = {name: weight.detach().clone() for name, weight in model.dynamics_parameters().items()}
         self._weights = trainable_weights(model, settings.method, settings.rank, generator)
@@ -152,12 +160,19 @@ class DynamicsUpdate:
         return self.model.requires_grad_(False).eval()
 
     def _batch(self, windows: _Lessons) -> tuple[Lesson, int]:
-        size = self.settings.batch
-        rehearsed = round(size * self.settings.rehearsal_share) if self._rehearsal is not None else 0
-        parts = [windows.drawn(size - rehearsed, self._generator)]
-        if self._rehearsal is not None and rehearsed:
-            parts.append(self._rehearsal.drawn(rehearsed, self._generator))
-        return Lesson.join(parts), size - rehearsed
+        settings = self.settings
+        rehearsed = 0 if self._rehearsal is None else round(settings.batch * settings.rehearsal_share)
+        real, simulated = settings.batch - rehearsed, 0
+        if self._simulated is not None:
+            real -= round(settings.batch * settings.simulated_share)
+            if settings.epochs is not None:
+                real = min(real, max(1, round(settings.epochs * len(windows.windows) / self._steps)))
+            simulated = settings.batch - rehearsed - real
+        sources = (windows, real), (self._simulated, simulated), (self._rehearsal, rehearsed)
+        parts = [
+            source.drawn(count, self._generator) for source, count in sources if source is not None and count
+        ]
+        return Lesson.join(parts), real
 
 
 class _Lessons:
@@ -183,11 +198,16 @@ class _Lessons:
 
 
 def updated(
-    model: WorldModel, rehearsal: Windows | None, settings: UpdateSettings, windows: Windows, seed: int
+    model: WorldModel,
+    rehearsal: Windows | None,
+    settings: UpdateSettings,
+    windows: Windows,
+    seed: int,
+    simulated: Windows | None = None,
 ) -> WorldModel:
     """A copy of the model with its dynamics updated on windows, all steps at once."""
     generator = torch.Generator().manual_seed(seed)
-    update = DynamicsUpdate(settings, copy.deepcopy(model), rehearsal, generator)
+    update = DynamicsUpdate(settings, copy.deepcopy(model), rehearsal, generator, simulated)
     while not update.done:
         update.step(windows)
     return update.finish()

@@ -51,14 +51,21 @@ ARM_EXPERT = "inverse dynamics of the simulated arm, with feedback"
 
 
 def generate_arm_episodes(
-    spec: RobotSpecification, count: int, ticks: int, generator: np.random.Generator
+    spec: RobotSpecification, count: int, ticks: int, generator: np.random.Generator, arms: Arms | None = None
 ) -> Dataset:
     """Simulate `count` different arms for `ticks` ticks each, in one thread.
+
+    Args:
+        spec: the robot.
+        count: E.
+        ticks: L.
+        generator: of everything random.
+        arms: E of them; None to draw them from the ranges of the robot file.
 
     Raises:
         UserError: see `load_model` and `draw_arms`.
     """
-    arms = draw_arms(spec, count, generator)
+    arms = arms or draw_arms(spec, count, generator)
     simulator = Simulator(spec, arms, threads=1)
     # One tick more than is kept: the last action is judged by what it led to.
     tick_times = np.arange(SETTLING_TICKS + ticks + 1, dtype=np.float64) * spec.period_s

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mujoco
@@ -94,7 +95,8 @@ _RATIOS = frozenset(
 )
 """Drawn log-uniformly; the others uniformly."""
 
-_PER_ARM = frozenset({"payload", "delay_s", "sensor_delay_s"})
+PER_ARM = frozenset({"payload", "delay_s", "sensor_delay_s"})
+"""What an arm has once, not for each joint."""
 
 
 def draw_arms(spec: RobotSpecification, count: int, generator: np.random.Generator) -> Arms:
@@ -104,31 +106,61 @@ def draw_arms(spec: RobotSpecification, count: int, generator: np.random.Generat
     for ratios). Half of all payloads are zero.
 
     Raises:
+        UserError: see `arms_at`.
+    """
+    drawn: dict[str, FloatArray] = {}
+    for name in ranges_of(spec):
+        share = generator.uniform(size=(count, 1))
+        if name not in PER_ARM:
+            share = 0.5 * (share + generator.uniform(size=(count, spec.action_size)))
+            # The mean of two uniform shares crowds the middle; this stretches it back over the range.
+            share = np.where(share < 0.5, 2 * share**2, 1 - 2 * (1 - share) ** 2)
+        drawn[name] = share
+    arms = arms_at(spec, count, drawn)
+    return replace(arms, payload=arms.payload * (generator.uniform(size=count) < 0.5))
+
+
+def ranges_of(spec: RobotSpecification) -> dict[str, Interval]:
+    """The ranges of all parameters, by name; the nominal value twice where the robot file has none.
+
+    Raises:
         UserError: `simulation.randomisation` names an unknown parameter, or a ratio is not positive.
     """
-    ranges = spec.simulation.randomisation if spec.simulation else {}
-    drawn: dict[str, FloatArray] = {}
-    for name in ranges:
+    given = spec.simulation.randomisation if spec.simulation else {}
+    for name in given:
         if name not in _NOMINAL:
             known = ", ".join(_NOMINAL)
             raise UserError(
                 f"robot {spec.name}: simulation.randomisation.{name}: unknown; there are: {known}"
             )
-    for name, nominal in _NOMINAL.items():
-        low, high = ranges.get(name, nominal)
+    ranges = {**_NOMINAL, **given}
+    for name, (low, high) in ranges.items():
         if low > high or (name in _RATIOS and low <= 0):
             raise UserError(
                 f"robot {spec.name}: simulation.randomisation.{name}: [{low}, {high}] is no range"
             )
-        share = generator.uniform(size=(count, 1))
-        if name not in _PER_ARM:
-            share = 0.5 * (share + generator.uniform(size=(count, spec.action_size)))
-            # The mean of two uniform shares crowds the middle; this stretches it back over the range.
-            share = np.where(share < 0.5, 2 * share**2, 1 - 2 * (1 - share) ** 2)
+    return ranges
+
+
+def arms_at(spec: RobotSpecification, count: int, shares: Mapping[str, FloatArray]) -> Arms:
+    """Arms within the ranges of the robot file.
+
+    Args:
+        spec: the robot.
+        count: E.
+        shares: how far from its low end to its high end each parameter is, in the logarithm for ratios;
+            shape (E, A), or (E, 1) of what an arm has once. What is missing is in the middle.
+
+    Raises:
+        UserError: see `ranges_of`.
+    """
+    values: dict[str, FloatArray] = {}
+    for name, (low, high) in ranges_of(spec).items():
+        size = 1 if name in PER_ARM else spec.action_size
+        share = np.asarray(shares.get(name, np.full((count, size), 0.5)))
         value = low * (high / low) ** share if name in _RATIOS else low + (high - low) * share
-        drawn[name] = value[:, 0] if name in _PER_ARM else value
-    drawn["payload"] = drawn["payload"] * (generator.uniform(size=count) < 0.5)
-    return Arms(**drawn)
+        values[name] = value[:, 0] if name in PER_ARM else value
+    return Arms(**values)
 
 
 def load_model(spec: RobotSpecification) -> Any:

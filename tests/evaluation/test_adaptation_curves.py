@@ -7,10 +7,10 @@ from servo_arm import ROBOT, small_model, ticks_of
 
 from adapt.errors import UserError
 from adapt.evaluation.adaptation_curves import Experiment, check_ahead, curves, draw_pieces, windows_of
-from adapt.evaluation.adaptation_methods import forecasts, methods_of, updated
+from adapt.evaluation.adaptation_methods import forecasts, methods_of
 from adapt.evaluation.adaptation_report import adaptation_report
 from adapt.evaluation.open_loop import HoldLast
-from adapt.learning.update import UpdateSettings
+from adapt.learning.update import UpdateSettings, updated
 from adapt.robot.load import load_robot
 
 QUICK = UpdateSettings(steps=40, learning_rate=5e-3, pull=0.0, rehearsal_share=0.0, blend=1.0)

@@ -1,0 +1,58 @@
+"""Simulators like the robot: chosen by a few real windows, they make others in abundance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from adapt.model.windows import Windows
+from adapt.robot.specification import RobotSpecification
+from adapt.sim.arm_identification import ArmIdentification, ArmPosterior
+
+ARMS = 128
+EPISODE_S = 20.0
+"""Of each arm: together three quarters of an hour, in a few seconds."""
+
+
+def can_be_identified(specification: RobotSpecification) -> bool:
+    """Whether the robot is an arm of servos whose simulation the robot file describes by ranges."""
+    simulation = specification.simulation
+    return simulation is not None and simulation.actuators == "servos" and bool(simulation.randomisation)
+
+
+class IdentifiedSimulators:
+    """From real windows to simulated ones, a bounded piece of work at a time.
+
+    The same windows and seed give the same simulated windows.
+    """
+
+    def __init__(self, specification: RobotSpecification, windows: Windows, seed: int) -> None:
+        """`specification` is one that `can_be_identified`; `windows` are real, at least one.
+
+        Raises:
+            UserError: see `ArmIdentification`.
+        """
+        self._identification = ArmIdentification(specification, windows)
+        self._generator = np.random.default_rng(seed)
+        self._posterior: ArmPosterior | None = None
+
+    def advance(self) -> Windows | None:
+        """Identify for one more round, or at the end simulate; gives the windows once there are."""
+        if self._posterior is not None:
+            return self._posterior.windows(ARMS, EPISODE_S, self._generator)
+        if self._identification.advance():
+            self._posterior = self._identification.posterior()
+        return None
+
+    def as_dict(self) -> dict[str, Any] | None:
+        """What was identified, for JSON; None before."""
+        return None if self._posterior is None else self._posterior.as_dict()
+
+
+def simulated_windows(specification: RobotSpecification, windows: Windows, seed: int) -> Windows:
+    """All at once: windows of simulators like the robot of the real `windows`; see `IdentifiedSimulators`."""
+    simulators = IdentifiedSimulators(specification, windows, seed)
+    while (found := simulators.advance()) is None:
+        pass
+    return found
