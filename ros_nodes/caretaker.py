@@ -17,7 +17,9 @@ from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
 from adapt.errors import UserError
+from adapt.robot.access import caller
 from ros_nodes.base import RELIABLE
+from ros_nodes.requests import REQUEST, request_of
 
 TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,
@@ -96,6 +98,16 @@ class Caretaker:
         answer = self._ask(Trigger, service, Trigger.Request(), timeout_s, lambda: None)
         if not answer.success:
             raise UserError(f"service {service}: {answer.message}")
+
+    def request(self, service: str, reason: str, timeout_s: float) -> None:
+        """Call a service that changes what drives the robot; see `ros_nodes.requests`.
+
+        Raises:
+            UserError: nobody answers in time, or it is refused, with the reason.
+        """
+        answer = self._ask(REQUEST, service, request_of(caller(), reason), timeout_s, lambda: None)
+        if not answer.result.successful:
+            raise UserError(f"service {service}: {answer.result.reason}")
 
     def _ask(
         self, service_type: type, service: str, request: Any, timeout_s: float, meanwhile: Callable[[], None]

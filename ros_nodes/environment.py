@@ -11,6 +11,7 @@ from adapt.errors import UserError
 SOURCED = ("AMENT_PREFIX_PATH", "ROS_DISTRO")
 RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""Where Fast DDS looks for profiles; the second is its former name."""
 THIS_MACHINE = str(Path(__file__).with_name("this_machine.xml"))
 """What a range of LOCALHOST means, for Fast DDS, but over UDP alone."""
 
@@ -33,13 +34,32 @@ def avoid_shared_memory(environment: MutableMapping[str, str]) -> None:
         return
     if environment.get(RANGE) == "LOCALHOST":
         environment[RANGE] = "SYSTEM_DEFAULT"
-        environment.update(dict.fromkeys(PROFILES, THIS_MACHINE))
+        environment[PROFILES[0]] = THIS_MACHINE
     environment.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
 
 
 def is_on_this_machine(environment: Mapping[str, str]) -> bool:
     """Whether nobody on another machine can discover what is started here."""
     return environment.get(RANGE) in ("LOCALHOST", "OFF") or environment.get(PROFILES[0]) == THIS_MACHINE
+
+
+def open_discovery(environment: Mapping[str, str]) -> str | None:
+    """A warning where any machine of the network may find our nodes and call them, and none has to prove
+    who it is; None where discovery ends at this machine, or DDS security is enforced.
+    """
+    secure = environment.get("ROS_SECURITY_ENABLE", "").lower() == "true"
+    if secure and environment.get("ROS_SECURITY_STRATEGY") == "Enforce":
+        return None
+    near = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper()
+    # Humble knows only the second; later releases prefer the first, where it is set.
+    local = near in ("LOCALHOST", "OFF") or (not near and environment.get("ROS_LOCALHOST_ONLY") == "1")
+    if local and not environment.get("ROS_STATIC_PEERS"):
+        return None
+    return (
+        "discovery is open beyond this machine and without DDS security: anybody on the network may command"
+        " the robot: set ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST (Humble: ROS_LOCALHOST_ONLY=1), or see"
+        " docs/security.md"
+    )
 
 
 def refuse_mixed_installations(environment: Mapping[str, str]) -> None:

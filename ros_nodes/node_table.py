@@ -103,7 +103,10 @@ def _recorder(options: Options) -> Parameters:
 
 
 def _safety(options: Options) -> Parameters:
-    return {"robot": options.robot, "dry_run": options.dry_run}
+    """It reads the files that the planner drives with, wherever that was told to look."""
+    told = options.overrides.get("planner", {})
+    where = {name: told[name] for name in ("checkpoint", "store") if name in told}
+    return _model(options) | where | {"dry_run": options.dry_run}
 
 
 def _stand_in(options: Options) -> Parameters:

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.duration import Duration
 from rclpy.node import Node
-from std_msgs.msg import String
+from std_msgs.msg import Empty, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from adapt.errors import UserError
-from adapt.safety.machine import RefusedError, State
+from adapt.safety.machine import State
 from adapt.safety.supervisor import Supervisor
 from adapt.stream.decode import message_stamp, read_field
 from adapt.stream.encode import write_field, write_stamp
@@ -37,7 +37,10 @@ from ros_nodes.base import (
     robot_of,
     run,
 )
+from ros_nodes.environment import open_discovery
+from ros_nodes.model_watch import ModelWatch
 from ros_nodes.real_time import request_priority
+from ros_nodes.requests import serve
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -47,6 +50,8 @@ LOOK_AGAIN = 0.002
 # What is left to be logged at the end may take this long, s.
 LOG_S = 1.0
 MOST_LINES = 100
+EMERGENCY_STOP = "/safety/emergency_stop"
+"""std_msgs/Empty: a message stops the robot until it is reset, as does the service /safety/stop."""
 
 
 class SafetyNode(Node):
@@ -62,6 +67,8 @@ class SafetyNode(Node):
             self,
             {
                 "robot": "",
+                "store": "",
+                "checkpoint": "",
                 "dry_run": False,
                 # With one more, the fallback would begin later than two periods after a proposal was due.
                 "tail_ticks": 1,
@@ -95,14 +102,22 @@ class SafetyNode(Node):
             self.create_subscription(
                 message_class(topic, type_name), topic, self._measurement_of(topic), SENSOR
             )
-        self.create_service(Trigger, "/safety/arm", self._call(lambda: self._supervisor.arm(self._now())))
-        self.create_service(Trigger, "/safety/stop", self._call(lambda: self._supervisor.stop(self._now())))
-        self.create_service(Trigger, "/safety/reset", self._call(lambda: self._supervisor.reset()))
+        ModelWatch(self, self._robot, parameters, self._on_model, self._on_verified)
+        access = self._robot.access
+        serve(self, "/safety/arm", "arm", access, self._events, self._arm)
+        serve(self, "/safety/reset", "reset", access, self._events, self._reset)
+        # Whoever sees a reason to stop may, without a word. The topic hears publishers of any quality: one
+        # that did not fit would be complained of in the log, which may be where the process waits.
+        self.create_service(Trigger, "/safety/stop", self._serve_stop)
+        self.create_subscription(Empty, EMERGENCY_STOP, lambda _: self._stop("emergency_stop"), SENSOR)
         self.create_timer(1.0, self._diagnose)
         self._lines: queue.Queue[str | None] = queue.Queue(MOST_LINES)
         self._said = ""
         self._log = threading.Thread(target=self._write_log, name="log", daemon=True)
         self._log.start()
+        if warning := open_discovery(os.environ):
+            self._say(warning)
+            self._events.publish("open_discovery", "warning", {"warning": warning})
         self._sender = threading.Thread(target=self._send_what_is_due, name="deadlines", daemon=True)
         self._sender.start()
 
@@ -132,7 +147,8 @@ class SafetyNode(Node):
         with self._changed:
             points = _points_in_order(message, self._robot.action.entries)
             stamp_ns = message_stamp(message) or 0
-            self._supervisor.propose(points, stamp_ns, self._clock_ns(), self._now())
+            version = message.header.frame_id
+            self._supervisor.propose(points, version, stamp_ns, self._clock_ns(), self._now())
             self._step()
             self._changed.notify()
 
@@ -154,20 +170,36 @@ class SafetyNode(Node):
 
         return take
 
-    def _call(
-        self, action: Callable[[], None]
-    ) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
-        def serve(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            with self._changed:
-                try:
-                    action()
-                    response.success = True
-                except RefusedError as error:
-                    response.success, response.message = False, str(error)
-                self._changed.notify()
-            return response
+    def _on_model(self, version: str) -> None:
+        with self._changed:
+            self._supervisor.model(version, self._now())
 
-        return serve
+    def _on_verified(self, version: str, problem: str | None) -> None:
+        with self._changed:
+            self._supervisor.verified(version, problem)
+        if problem is not None:
+            self._say(problem)
+
+    def _arm(self) -> str:
+        with self._changed:
+            self._supervisor.arm(self._now())
+            self._changed.notify()
+        return ""
+
+    def _reset(self) -> str:
+        with self._changed:
+            self._supervisor.reset()
+        return ""
+
+    def _stop(self, reason: str) -> None:
+        with self._changed:
+            self._supervisor.stop(self._now(), reason)
+            self._changed.notify()
+
+    def _serve_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._stop("called")
+        response.success = True
+        return response
 
     def _step(self) -> None:
         """Publish the command that is due, if one is. Call it with the lock held.

@@ -96,11 +96,11 @@ class Stack:
                 self._bring_up(self._caretaker, entry.name)
         self._spawn(last=True)
 
-    def arm(self, timeout_s: float = ANSWER_S) -> None:
+    def arm(self, timeout_s: float = ANSWER_S, reason: str = "start") -> None:
         """Let the safety node send commands; tried again until `timeout_s` while it refuses.
 
         Raises:
-            UserError: it still refuses, with its reason; or it is not there.
+            UserError: it still refuses, and says why; or it is not there.
         """
         if self._caretaker is None or "safety" not in self._processes:
             raise UserError(
@@ -109,13 +109,23 @@ class Stack:
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                return self._caretaker.trigger("/safety/arm", ANSWER_S)
+                return self._caretaker.request("/safety/arm", reason, ANSWER_S)
             except UserError:
-                # Its sensors may not have spoken yet.
+                # Its sensors may not have spoken yet, nor the planner.
                 self._refuse_deaths()
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
+
+    def reset(self, reason: str) -> None:
+        """Leave a stop; the robot moves again only after arming.
+
+        Raises:
+            UserError: it is refused, and says why; or there is no safety node.
+        """
+        if self._caretaker is None:
+            raise UserError("there is no safety node to reset: start the stack")
+        self._caretaker.request("/safety/reset", reason, ANSWER_S)
 
     def tend(self) -> list[Death]:
         """Look after the nodes; to be called a few times a second.

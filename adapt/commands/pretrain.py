@@ -55,7 +55,8 @@ def pretrain(
     import torch
 
     from adapt.learning.rehearsal import save_windows
-    from adapt.model.checkpoint import CHECKPOINT_FOLDER, save_checkpoint
+    from adapt.model.checkpoint import save_checkpoint
+    from adapt.model.content import CHECKPOINT_FOLDER
     from adapt.model.settings import ModelSettings
     from adapt.robot.load import load_robot
     from adapt.sim.generation import generate_data_set, plan_data_set

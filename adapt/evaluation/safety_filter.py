@@ -217,7 +217,7 @@ def _ill_meant(last: FloatArray, number: int, generator: np.random.Generator) ->
         case 1:
             return np.asarray(generator.choice([-1.0, 1.0], size) * 10.0 ** generator.uniform(0, 308, size))
         case 2:
-            return generator.choice([-1.0, 1.0], size) * 5e-324
+            return np.asarray(generator.choice([-1.0, 1.0], size) * 5e-324)
         case 3:
             return np.zeros(generator.choice([0, 1, size - 1, size + 1, 1000]))
         case 4 | 5:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from torch import Tensor
 from adapt import __version__
 from adapt.errors import UserError
 from adapt.files import replacing, write_text
+from adapt.model.content import CHECKPOINT_FOLDER, hash_of
 from adapt.model.settings import ModelSettings
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings, first_problem
-
-CHECKPOINT_FOLDER = Path(__file__).parent / "checkpoints"
 
 
 class Card(Settings):
@@ -39,13 +37,8 @@ class Card(Settings):
 
 
 def content_hash(state: dict[str, Tensor]) -> str:
-    """Name a set of weights by the numbers in it, as float32."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        digest.update(name.encode())
-        digest.update(str(tuple(state[name].shape)).encode())
-        digest.update(state[name].detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
+    """Name a set of weights by the numbers in it, as float32; see `adapt.model.content`."""
+    return hash_of({name: weight.detach().float().cpu().numpy() for name, weight in state.items()})
 
 
 def save_checkpoint(

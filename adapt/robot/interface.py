@@ -74,6 +74,12 @@ class Channel(MessageField):
     """Size of the sensor's steps, in `unit`; 0 for none that matter."""
     max_age_s: Positive
     """A tick whose newest measurement is older than this is not valid."""
+    plausible_rate: Positive | None = None
+    """What changes faster than this, in `unit` per s, is a fault of the sensor. Without it: three times the
+    limits of velocity for the channel that the action targets, and anything for the others."""
+    frozen_after_s: Positive | None = 0.5
+    """What stays the same to the last bit for longer than this after commands moved is frozen; null for what
+    may well do so, such as the state of a switch."""
 
     @model_validator(mode="before")
     @classmethod

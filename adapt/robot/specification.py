@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from adapt.robot.access import Access
 from adapt.robot.incidents import IncidentRules
 from adapt.robot.interface import Action, Channel, Command, Positive
 from adapt.robot.simulation import Simulation
@@ -88,6 +89,7 @@ class RobotSpecification(Settings):
     task: Task
     budget: Budget
     fallback: Fallback
+    access: Access = Access()
     incidents: IncidentRules = IncidentRules()
     simulation: Simulation | None = None
 

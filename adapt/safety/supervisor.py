@@ -12,6 +12,7 @@ import numpy.typing as npt
 from adapt.robot.specification import RobotSpecification
 from adapt.safety.filter import Projection, SafetyFilter
 from adapt.safety.machine import RefusedError, State, StateMachine
+from adapt.safety.models import Models
 from adapt.safety.proposals import UNSOUND, Proposals
 from adapt.safety.rest import Rest
 from adapt.safety.watchdog import Problem, Watchdog
@@ -53,7 +54,8 @@ class Supervisor:
             report: called on changes of state, refusals and limits applied, in the caller's thread.
             dry_run: never arm.
             tail_ticks: how many ticks the rest of a plan is followed when the next one is late.
-            startup_timeout_s: how long after arming the first proposal may take.
+            startup_timeout_s: how long after arming the first proposal may take; and how long the sensors
+                may be missing before that is reported.
         """
         self.counts: Counter[str] = Counter()
         self.due_ns: int | None = None
@@ -65,10 +67,12 @@ class Supervisor:
         self._filter = SafetyFilter(robot)
         self._machine = StateMachine()
         self._watchdog = Watchdog(robot)
+        self._models = Models(self._period_ns)
         self._rest = Rest(robot, self._filter, self._watchdog)
         self._proposals = Proposals(robot.action_size, self._period_ns, tail_ticks)
         self._sent_ns: int | None = None
         self._armed_ns = 0
+        self._waiting_ns: int | None = None
         self._slack = 1.0
 
     @property
@@ -85,10 +89,26 @@ class Supervisor:
         """Take in what the robot's clock shows at `now_ns`."""
         self._watchdog.clock("safety", stamp_ns, now_ns)
 
-    def propose(self, points: Sequence[FloatArray], stamp_ns: int, clock_ns: int, now_ns: int) -> None:
-        """Take in a proposal; see `Proposals.offer`. An unsound one leads to the fallback at once."""
+    def model(self, version: str, now_ns: int) -> None:
+        """Take in with which version the planner says it drives."""
+        self._models.tell(version, now_ns)
+
+    def verified(self, version: str, problem: str | None) -> None:
+        """Take in what was found of a version's file: that it is sound (None), or why not."""
+        self._models.verify(version, problem)
+
+    def propose(
+        self, points: Sequence[FloatArray], version: str, stamp_ns: int, clock_ns: int, now_ns: int
+    ) -> None:
+        """Take in a proposal made with `version`; see `Models.refusal` and `Proposals.offer`.
+
+        An unsound one leads to the fallback at once; one that is refused, when there is no plan left.
+        """
         self._judge(now_ns)
-        if reason := self._proposals.offer(points, stamp_ns, clock_ns, now_ns):
+        reason = self._models.refusal(version, now_ns) or self._proposals.offer(
+            points, stamp_ns, clock_ns, now_ns
+        )
+        if reason is not None:
             self._refuse(f"proposal_{reason}", {})
             if reason in UNSOUND and self.state is State.RUNNING:
                 self._fall_back(f"proposal_{reason}", now_ns)
@@ -150,6 +170,7 @@ class Supervisor:
             # It may have waited for its turn: the next one is expected by when it came.
             next_ns = self._proposals.arrived_ns + LATE * self._period_ns
         self._sent_ns = now_ns
+        self._watchdog.commanded(None if falls_silent else command, now_ns)
         self.due_ns = None if falls_silent else max(round(next_ns), self._earliest(now_ns))
         return command
 
@@ -169,19 +190,30 @@ class Supervisor:
 
     def _judge(self, now_ns: int) -> None:
         """Change the state where time or the sensors ask for it."""
-        if self.state is State.UNCONFIGURED and self._watchdog.problem(now_ns) is None:
-            self._change("configure", "sensors")
+        if self.state is State.UNCONFIGURED:
+            self._wait_for_sensors(now_ns)
         elif self.state is State.ARMED:
-            if problem := self._obstacle(now_ns):
+            if problem := self._watchdog.problem(now_ns) or self._rest.obstacle():
                 self._change("disarm", problem.kind)
             elif now_ns - self._armed_ns > self._startup_ns:
                 self._change("disarm", "no_proposal")
         elif self.state is State.RUNNING and (problem := self._watchdog.problem(now_ns)):
             self._fall_back(problem.kind, now_ns)
 
+    def _wait_for_sensors(self, now_ns: int) -> None:
+        problem = self._watchdog.problem(now_ns)
+        if problem is None:
+            self._waiting_ns = None
+            self._change("configure", "sensors")
+        elif self._waiting_ns is None:
+            self._waiting_ns = now_ns
+        elif now_ns - self._waiting_ns > self._startup_ns:
+            self._waiting_ns = now_ns
+            self._refuse("startup_late", {"problem": problem.message})
+
     def _obstacle(self, now_ns: int) -> Problem | None:
         """Why the robot may not be set in motion, or None."""
-        return self._watchdog.problem(now_ns) or self._rest.obstacle()
+        return self._watchdog.problem(now_ns) or self._rest.obstacle() or self._models.problem()
 
     def _earliest(self, now_ns: int) -> int:
         """The earliest time for the next command."""
@@ -204,12 +236,14 @@ class Supervisor:
             return None
         if self._proposals.followed > 1:
             self.counts["followed_tail"] += 1
-        projection = self._filter.project(proposal)
+        projection = self._filter.project(proposal, self._rest.measured())
         self._account(projection)
         return projection.command
 
     def _account(self, projection: Projection) -> None:
         self._slack = min(self._slack, projection.slack)
+        if projection.solver in ("late", "infeasible"):
+            self.counts[f"clamped_{projection.solver}"] += 1
         if projection.reason is not None and projection.entry is not None:
             reason = f"limited_{projection.reason}"
             self.counts[reason] += 1

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,14 +19,17 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from rcl_interfaces.msg import SetParametersResult  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
+from std_msgs.msg import Empty, String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint  # noqa: E402
 
-from adapt.robot.load import load_robot  # noqa: E402
-from ros_nodes.base import LATCHED, RELIABLE  # noqa: E402
+from adapt.model.checkpoint import load_card, shipped_checkpoint  # noqa: E402
+from adapt.robot.load import find_configuration, load_robot  # noqa: E402
+from ros_nodes.base import LATCHED, RELIABLE, SENSOR  # noqa: E402
+from ros_nodes.requests import REQUEST, request_of  # noqa: E402
 
 pytestmark = pytest.mark.ros
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +57,10 @@ class Robot:
         self.last_proposal_ns = 0
         self._joints = self.node.create_publisher(JointState, "/joint_states", RELIABLE)
         self._proposals = self.node.create_publisher(JointTrajectory, "/adapt/proposal", RELIABLE)
+        self.emergency = self.node.create_publisher(Empty, "/safety/emergency_stop", SENSOR)
+        self.version = load_card(shipped_checkpoint(ROBOT)).version
+        self._told = self.node.create_publisher(String, "/adapt/model_version", LATCHED)
+        self._told.publish(String(data=self.version))
         self.node.create_subscription(JointState, "/joint_commands", self._on_command, RELIABLE)
         self.node.create_subscription(
             String, "/adapt/safety_state", lambda m: self.states.append(m.data), LATCHED
@@ -75,10 +83,23 @@ class Robot:
             assert time.monotonic() < deadline, f"timed out: {self.states} {self.diagnostics}"
             self.executor.spin_once(timeout_sec=0.02)
 
-    def call(self, service: str) -> Trigger.Response:
-        client = self.node.create_client(Trigger, f"/safety/{service}")
+    def stop(self) -> bool:
+        return self._ask(Trigger, "/safety/stop", Trigger.Request()).success
+
+    def call(self, service: str, caller: str = "tester", reason: str = "a test") -> SetParametersResult:
+        return self._ask(REQUEST, f"/safety/{service}", request_of(caller, reason)).result
+
+    def arm(self) -> None:
+        self.spin_until(lambda: self.call("arm").successful)
+
+    def drive_with(self, version: str) -> None:
+        self.version = version
+        self._told.publish(String(data=version))
+
+    def _ask(self, kind: type, service: str, request: object) -> Any:
+        client = self.node.create_client(kind, service)
         self.spin_until(client.service_is_ready)
-        future = client.call_async(Trigger.Request())
+        future = client.call_async(request)
         self.spin_until(future.done)
         return future.result()
 
@@ -94,6 +115,7 @@ class Robot:
         if self.plan is None:
             return
         message = JointTrajectory(joint_names=NAMES)
+        message.header.frame_id = self.version
         message.header.stamp = self.node.get_clock().now().to_msg()
         message.points = [JointTrajectoryPoint(positions=list(point)) for point in self.plan()]
         self._proposals.publish(message)
@@ -170,7 +192,7 @@ def test_nothing_unsafe_is_published_whatever_is_proposed(
     robot.plan = plan
     robot.spin_until(lambda: robot.proposals_sent > 3)
     assert not robot.commands, "nothing may be sent before arming"
-    assert robot.call("arm").success
+    robot.arm()
     robot.spin_until(lambda: robot.proposals_sent > 80)
     robot.check_limits()
     assert len(robot.commands) > 40
@@ -183,7 +205,7 @@ def test_fallback_when_proposals_end_then_a_stop_that_latches(
     robot: Robot, safety: subprocess.Popen[str]
 ) -> None:
     robot.reach("dry_run")
-    assert robot.call("arm").success
+    robot.arm()
     robot.plan = lambda: [HOME + 0.3 * np.sin(0.3 * robot.proposals_sent)]
     robot.spin_until(lambda: len(robot.commands) > 30)
     robot.plan = None
@@ -196,14 +218,14 @@ def test_fallback_when_proposals_end_then_a_stop_that_latches(
     gaps = np.diff([at for at, _ in robot.commands if at > robot.last_proposal_ns]) / 1e9
     assert np.median(gaps) < 2 * ROBOT.period_s
     np.testing.assert_array_equal(robot.commands[-1][1], robot.commands[-2][1])
-    assert robot.call("stop").success
+    assert robot.stop()
     robot.reach("stopped")
     robot.plan = lambda: [HOME]
     count, sent = robot.proposals_sent, len(robot.commands)
-    assert "arm is refused while stopped" in robot.call("arm").message
+    assert "arm is refused while stopped" in robot.call("arm").reason
     robot.spin_until(lambda: robot.proposals_sent > count + 10)
     assert len(robot.commands) <= sent + 1
-    assert robot.call("reset").success
+    assert robot.call("reset").successful
     robot.reach("dry_run")
     robot.check_limits()
 
@@ -213,7 +235,7 @@ def test_a_signal_in_mid_motion_brings_to_rest_and_ends_well(
     robot: Robot, safety: subprocess.Popen[str], number: signal.Signals
 ) -> None:
     robot.reach("dry_run")
-    assert robot.call("arm").success
+    robot.arm()
     robot.plan = lambda: [np.full(6, 3.0 if robot.proposals_sent % 40 < 20 else -3.0)]
     moving = lambda: len(robot.commands) > 12 and np.ptp([c[0] for _, c in robot.commands[-2:]]) > 0.1  # noqa: E731
     robot.spin_until(moving)
@@ -239,7 +261,7 @@ def test_a_log_that_nobody_reads_holds_up_no_command(robot: Robot) -> None:
     )
     try:
         robot.reach("dry_run")
-        assert robot.call("arm").success
+        robot.arm()
         robot.plan = lambda: [HOME + 0.3 * np.sin(0.3 * robot.proposals_sent)]
         robot.spin_until(lambda: len(robot.commands) > 10)
         robot.plan = None
@@ -260,7 +282,7 @@ def test_a_dry_run_sends_nothing(robot: Robot) -> None:
         robot.plan = lambda: [np.full(6, 3.0)]
         robot.reach("dry_run")
         answer = robot.call("arm")
-        assert not answer.success and "dry_run" in answer.message
+        assert not answer.successful and "dry_run" in answer.reason
         robot.spin_until(lambda: int(robot.diagnostics.get("count/limited_acceleration", "0")) > 0)
         assert not robot.commands
     finally:
@@ -297,6 +319,59 @@ def test_wheels_under_a_sourced_ros_are_refused() -> None:
     )
     assert process.returncode == 2
     assert "ROS_DISTRO=jazzy" in process.stderr and len(process.stderr.strip().splitlines()) == 1
+
+
+def test_a_message_stops_it_until_a_reset_that_says_who_and_why(
+    robot: Robot, safety: subprocess.Popen[str]
+) -> None:
+    robot.reach("dry_run")
+    robot.arm()
+    robot.plan = lambda: [HOME]
+    robot.reach("running")
+    robot.emergency.publish(Empty())
+    robot.reach("stopped")
+    assert "gives no reason" in robot.call("reset", reason=" ").reason
+    assert "gives no caller" in robot.call("reset", caller="").reason
+    robot.spin_until(lambda: robot.call("reset", "anna@desk", "cable is free again").successful)
+    robot.reach("dry_run")
+
+    def requests() -> list[object]:
+        return [event["detail"] for event in robot.events if event["kind"] == "request"]
+
+    told = {"call": "reset", "caller": "anna@desk", "reason": "cable is free again", "outcome": "done"}
+    robot.spin_until(lambda: told in requests())
+    assert any("gives no reason" in str(each) for each in requests())
+
+
+def test_what_the_robot_file_does_not_allow_is_refused(robot: Robot, tmp_path: Path) -> None:
+    text = find_configuration("robots", "so101").read_text()
+    (tmp_path / "closed.yaml").write_text(text.replace("allow: [arm, ", "allow: ["))
+    process = start(f"robot:={tmp_path / 'closed.yaml'}")
+    try:
+        robot.reach("dry_run")
+        answer = robot.call("arm")
+        assert not answer.successful and "'access.allow' does not name it" in answer.reason
+        assert robot.stop()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_an_altered_model_does_not_drive(robot: Robot, tmp_path: Path) -> None:
+    weights = bytearray(shipped_checkpoint(ROBOT).read_bytes())
+    weights[-1] ^= 1
+    (tmp_path / "altered.safetensors").write_bytes(weights)
+    process = start(f"checkpoint:={tmp_path / 'altered.safetensors'}")
+    try:
+        robot.reach("dry_run")
+        robot.plan = lambda: [HOME]
+        robot.spin_until(lambda: "altered.safetensors holds" in robot.call("arm").reason)
+        robot.drive_with("../../versions")
+        robot.spin_until(lambda: "is no version" in robot.call("arm").reason)
+        assert not robot.commands
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_the_process_holds_no_heavy_library() -> None:

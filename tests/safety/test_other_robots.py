@@ -18,6 +18,7 @@ DOG = load_robot("go2")
 CART = load_robot(str(Path(__file__).parents[1] / "sim" / "cart_pole.yaml"))
 MS = 1_000_000
 BEAT = 20 * MS
+VERSION = "0123456789ab"
 EPOCH = 1_700_000_000_000 * MS
 REST = np.array(DOG.rest_action)
 
@@ -30,6 +31,8 @@ class Bench:
         self.reported: list[str] = []
         self.supervisor = Supervisor(robot, lambda kind, *_: self.reported.append(kind))
         self.now_ns = 5_000 * MS
+        self.supervisor.model(VERSION, self.now_ns)
+        self.supervisor.verified(VERSION, None)
         self.silent: set[str] = set()
         self.sent: list[np.ndarray] = []
 
@@ -45,7 +48,7 @@ class Bench:
             now_ns = self.now_ns + after * MS
             if after == planning_ms and proposal is not None:
                 stamp_ns = EPOCH + now_ns
-                self.supervisor.propose([proposal] * 3, stamp_ns, stamp_ns, now_ns)
+                self.supervisor.propose([proposal] * 3, VERSION, stamp_ns, stamp_ns, now_ns)
             command = self.supervisor.step(now_ns)
             if command is not None:
                 self.sent.append(command)

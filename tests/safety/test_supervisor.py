@@ -17,6 +17,7 @@ CHANGE = np.array([each.acceleration for each in LIMITS]) * ROBOT.period_s**2
 PERIOD = round(1e9 * ROBOT.period_s)
 EPOCH = 1_700_000_000_000_000_000
 HOME = np.linspace(-0.5, 0.5, 6)
+VERSION, OTHER = "0123456789ab", "ba9876543210"
 
 
 class Bench:
@@ -28,6 +29,8 @@ class Bench:
         self.sent = []
         self.position = HOME
         self.supervisor = Supervisor(robot, lambda *event: self.events.append(event), **settings)
+        self.supervisor.model(VERSION, self.now_ns)
+        self.supervisor.verified(VERSION, None)
 
     @property
     def state(self):
@@ -55,8 +58,8 @@ class Bench:
         self.supervisor.measurement("joint_position", values, self.clock_ns, self.now_ns)
         self.step()
 
-    def propose(self, *points, age_ns=0):
-        self.supervisor.propose(points, self.clock_ns - age_ns, self.clock_ns, self.now_ns)
+    def propose(self, *points, age_ns=0, version=VERSION):
+        self.supervisor.propose(points, version, self.clock_ns - age_ns, self.clock_ns, self.now_ns)
         self.step()
 
     def step(self):
@@ -100,7 +103,7 @@ class AnyLife(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.bench = Bench()
-        self.armed = False
+        self.armed = self.stopped = False
 
     @initialize(running=st.booleans())
     def begin(self, running):
@@ -129,6 +132,11 @@ class AnyLife(RuleBasedStateMachine):
     def clock_jump(self, jump_ns):
         self.bench.supervisor.clock(self.bench.clock_ns + jump_ns, self.bench.now_ns)
 
+    @rule(version=st.sampled_from([VERSION, OTHER]), problem=st.sampled_from([None, None, "altered"]))
+    def hear_of_a_model(self, version, problem):
+        self.bench.supervisor.model(version, self.bench.now_ns)
+        self.bench.supervisor.verified(version, problem)
+
     @rule()
     def arm(self):
         try:
@@ -140,6 +148,7 @@ class AnyLife(RuleBasedStateMachine):
     @rule()
     def stop(self):
         self.bench.supervisor.stop(self.bench.now_ns)
+        self.stopped = True
 
     @precondition(lambda self: self.bench.state is State.STOPPED)
     @rule()
@@ -149,12 +158,17 @@ class AnyLife(RuleBasedStateMachine):
         except RefusedError:
             return
         # A new life: what it publishes next starts from the measurement again.
-        self.armed = False
+        self.armed = self.stopped = False
         self.bench.sent.clear()
 
     @invariant()
     def nothing_moves_without_arming(self):
         assert self.armed or not self.bench.sent
+        assert self.armed or self.bench.state not in (State.ARMED, State.RUNNING, State.FALLBACK)
+
+    @invariant()
+    def a_stop_is_left_by_a_reset_alone(self):
+        assert self.stopped == (self.bench.state is State.STOPPED)
 
 
 TestAnyLife = AnyLife.TestCase
@@ -254,12 +268,13 @@ def test_arming_needs_fresh_sensors_inside_the_limits():
     bench.pass_time(10.0, sensors=False)
     with pytest.raises(RefusedError, match=r"/joint_states is 0\.40 s old"):
         bench.supervisor.arm(bench.now_ns)
-    bench.measure(np.array([2.5, 0, 0, 0, 0, 0]))
-    with pytest.raises(RefusedError, match=r"shoulder_pan is at .* outside its limits"):
-        bench.supervisor.arm(bench.now_ns)
-    bench.pass_time(0.5)
+    bench.measure()
     bench.supervisor.arm(bench.now_ns)
     assert bench.state is State.ARMED and not bench.sent
+    outside = Bench()
+    outside.measure(np.array([2.5, 0, 0, 0, 0, 0]))
+    with pytest.raises(RefusedError, match=r"shoulder_pan is at .* outside its limits"):
+        outside.supervisor.arm(outside.now_ns)
 
 
 def test_an_arm_that_no_proposal_follows_is_taken_back():
@@ -315,3 +330,101 @@ def test_each_fallback_comes_to_rest(kind):
     np.testing.assert_allclose(bench.sent[-1][1], bench.sent[-2][1], atol=1e-9)
     # Hold and damp keep telling the robot; stop falls silent.
     assert (bench.now_ns - bench.sent[-1][0] > 10 * PERIOD) == (kind == "stop")
+
+
+@pytest.mark.parametrize(
+    ("told", "verified", "words"),
+    [
+        ("", None, "nobody has told a version"),
+        (VERSION, None, f"version {VERSION} is not verified yet"),
+        (VERSION, "its file was altered", "its file was altered"),
+    ],
+)
+def test_arming_needs_a_model_that_was_verified(told, verified, words):
+    bench = Bench()
+    bench.supervisor = Supervisor(ROBOT, lambda *event: bench.events.append(event))
+    bench.measure()
+    if told:
+        bench.supervisor.model(told, bench.now_ns)
+    if verified:
+        bench.supervisor.verified(told, verified)
+    with pytest.raises(RefusedError, match=words):
+        bench.supervisor.arm(bench.now_ns)
+    assert bench.state is State.DRY_RUN
+
+
+def test_proposals_of_a_version_that_nobody_verified_move_nothing():
+    bench = Bench()
+    bench.measure()
+    bench.supervisor.arm(bench.now_ns)
+    bench.propose(HOME, version=OTHER)
+    assert bench.state is State.ARMED and bench.supervisor.counts["proposal_unverified"] == 1
+    bench.propose(HOME)
+    assert bench.state is State.RUNNING
+    for _ in range(6):
+        bench.pass_time(1.0)
+        bench.propose(HOME, HOME, version=OTHER)
+    assert bench.state is State.FALLBACK
+    # Once its file was read, it may drive; and not if it was altered meanwhile.
+    bench.supervisor.model(OTHER, bench.now_ns)
+    bench.supervisor.verified(OTHER, None)
+    bench.propose(HOME, version=OTHER)
+    assert bench.state is State.RUNNING
+    bench.supervisor.verified(OTHER, "altered")
+    bench.pass_time(1.0)
+    bench.propose(HOME, version=OTHER)
+    bench.pass_time(2.0)
+    assert bench.state is State.FALLBACK
+
+
+def test_a_second_planner_with_another_version_is_not_listened_to():
+    bench = Bench().run()
+    bench.supervisor.verified(OTHER, None)
+    bench.pass_time(6.0)
+    bench.propose(HOME)
+    for _ in range(10):
+        bench.pass_time(0.5)
+        bench.propose(HOME)
+        bench.pass_time(0.5)
+        bench.propose(HOME + 1.0, version=OTHER)
+    assert bench.state is State.RUNNING and bench.supervisor.counts["proposal_disagrees"] == 10
+    np.testing.assert_allclose([command for _, command in bench.sent], np.tile(HOME, (len(bench.sent), 1)))
+
+
+def test_a_version_and_its_proposals_may_come_in_either_order():
+    bench = Bench().run()
+    bench.supervisor.verified(OTHER, None)
+    bench.pass_time(1.0)
+    bench.supervisor.model(OTHER, bench.now_ns)
+    bench.propose(HOME)
+    bench.pass_time(1.0)
+    bench.propose(HOME, version=OTHER)
+    assert bench.state is State.RUNNING and not bench.supervisor.counts["proposal_disagrees"]
+
+
+def test_a_sensor_that_is_frozen_while_commanded_to_move_leads_to_the_fallback():
+    bench = Bench().run()
+    frozen = HOME.copy()
+    for n in range(30):
+        for _ in range(2):
+            bench.pass_time(0.5, sensors=False)
+            bench.measure(frozen)
+        bench.propose(HOME + min(0.02 * n, 0.3))
+    assert bench.state is State.FALLBACK and bench.supervisor.counts["fallback_sensor_frozen"] == 1
+
+
+def test_a_coarse_sensor_at_rest_is_not_frozen():
+    bench = Bench().run()
+    for n in range(60):
+        bench.pass_time(0.5, sensors=False)
+        bench.measure(HOME)
+        bench.pass_time(0.5, sensors=False)
+        bench.propose(HOME + 0.01 * (n % 2))
+    assert bench.state is State.RUNNING
+
+
+def test_sensors_that_do_not_speak_are_reported():
+    bench = Bench(startup_timeout_s=1.0)
+    bench.pass_time(60.0, sensors=False)
+    late = [detail for kind, _, detail in bench.events if kind == "startup_late"]
+    assert 1 <= len(late) <= 3 and "/joint_states" in late[0]["problem"]

@@ -72,3 +72,29 @@ def test_a_driver_without_stamps_is_judged_by_its_arrivals_alone(watchdog):
     assert watchdog.measurement("joint_position", VALUES, None, NOW + 100 * MS) is None
     assert kind(watchdog, NOW + 219 * MS) is None
     assert kind(watchdog, NOW + 221 * MS) == "sensor_late"
+
+
+def told(watchdog, position, n, start=NOW):
+    values = VALUES + position
+    return watchdog.measurement("joint_position", values, EPOCH + 20 * n * MS, start + 20 * n * MS)
+
+
+def test_a_spike_is_refused_and_leads_nowhere(watchdog):
+    for n in range(10):
+        spike = n in (4, 7)
+        assert told(watchdog, 1.5 if spike else 0.0, n) == ("implausible" if spike else None)
+        np.testing.assert_array_equal(watchdog.measured("joint_position"), VALUES)
+        assert kind(watchdog, NOW + 20 * n * MS) is None
+
+
+def test_a_leap_that_stays_is_a_problem_for_a_while(watchdog):
+    for n in range(60):
+        assert told(watchdog, 0.0 if n < 5 else 1.5, n) == ("implausible" if n == 5 else None)
+        assert kind(watchdog, NOW + 20 * n * MS) == ("sensor_leap" if 6 <= n < 32 else None)
+    np.testing.assert_array_equal(watchdog.measured("joint_position"), VALUES + 1.5)
+
+
+def test_the_fastest_motion_is_plausible_also_after_a_pause(watchdog):
+    for n in range(20):
+        assert told(watchdog, 4.0 * 0.02 * n, n) is None
+    assert told(watchdog, 4.0 * 0.02 * 40, 40) is None
