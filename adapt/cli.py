@@ -18,6 +18,7 @@ from adapt.commands import (
     bench_recorder,
     bench_replay,
     bench_safety,
+    bench_soak,
     demo,
     doctor,
     import_simdist,
@@ -26,6 +27,7 @@ from adapt.commands import (
     models,
     pretrain,
     replay,
+    safety,
     up,
 )
 from adapt.errors import UserError
@@ -61,6 +63,8 @@ bench.app.command("planner")(bench_planner.planner)
 bench.app.command("recorder")(bench_recorder.recorder)
 bench.app.command("replay")(bench_replay.replay)
 bench.app.command("safety")(bench_safety.safety)
+bench.app.command("soak")(bench_soak.soak)
+app.add_typer(safety.app, name="safety")
 app.add_typer(bench.app, name="bench")
 
 

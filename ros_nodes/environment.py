@@ -32,7 +32,7 @@ def avoid_shared_memory(environment: MutableMapping[str, str]) -> None:
     """
     if any(environment.get(name, THIS_MACHINE) != THIS_MACHINE for name in PROFILES):
         return
-    if environment.get(RANGE) == "LOCALHOST":
+    if environment.get(RANGE, "").upper() == "LOCALHOST":
         environment[RANGE] = "SYSTEM_DEFAULT"
         environment[PROFILES[0]] = THIS_MACHINE
     environment.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
@@ -40,7 +40,8 @@ def avoid_shared_memory(environment: MutableMapping[str, str]) -> None:
 
 def is_on_this_machine(environment: Mapping[str, str]) -> bool:
     """Whether nobody on another machine can discover what is started here."""
-    return environment.get(RANGE) in ("LOCALHOST", "OFF") or environment.get(PROFILES[0]) == THIS_MACHINE
+    named = environment.get(RANGE, "").upper() in ("LOCALHOST", "OFF")
+    return named or environment.get(PROFILES[0]) == THIS_MACHINE
 
 
 def open_discovery(environment: Mapping[str, str]) -> str | None:
@@ -50,9 +51,10 @@ def open_discovery(environment: Mapping[str, str]) -> str | None:
     secure = environment.get("ROS_SECURITY_ENABLE", "").lower() == "true"
     if secure and environment.get("ROS_SECURITY_STRATEGY") == "Enforce":
         return None
-    near = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper()
-    # Humble knows only the second; later releases prefer the first, where it is set.
-    local = near in ("LOCALHOST", "OFF") or (not near and environment.get("ROS_LOCALHOST_ONLY") == "1")
+    # Humble knows only this; later releases prefer the range, where it is set.
+    local = is_on_this_machine(environment) or (
+        not environment.get(RANGE) and environment.get("ROS_LOCALHOST_ONLY") == "1"
+    )
     if local and not environment.get("ROS_STATIC_PEERS"):
         return None
     return (

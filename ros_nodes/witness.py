@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -23,9 +25,12 @@ from adapt.robot.specification import RobotSpecification
 from adapt.stream.decode import message_stamp, read_field
 from adapt.stream.tick import FloatArray
 from ros_nodes.base import LATCHED, RELIABLE, SENSOR, message_class
+from ros_nodes.requests import REQUEST, request_of
 
 KEPT = 2000
-ANSWER_S = 20.0
+PRIORITY = 30
+ANSWER_S = 2.0
+"""A service of a node that was killed is in the graph for another 20 s, and never answers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +52,7 @@ class Witness:
     """A node in a context and a thread of its own; use as a context manager.
 
     Attributes:
+        robot: whose commands it hears.
         limits: what became of the limits, judged on all commands.
         commands: the last ones.
         proposals: the last ones.
@@ -55,13 +61,18 @@ class Witness:
     """
 
     def __init__(self, robot: RobotSpecification) -> None:
-        self._robot = robot
+        self.robot = robot
         self.limits = CommandLimits(robot)
         self.commands: deque[Heard] = deque(maxlen=KEPT)
         self.proposals: deque[Heard] = deque(maxlen=KEPT)
         self.events: list[dict[str, Any]] = []
         self.states: list[tuple[int, str]] = []
         self.news = threading.Condition()
+        with _priority():
+            self._listen()
+
+    def _listen(self) -> None:
+        robot = self.robot
         self._context = rclpy.Context()
         rclpy.init(
             args=["--ros-args", "--disable-external-lib-logs"],
@@ -124,24 +135,35 @@ class Witness:
 
     def call(self, service: str) -> str:
         """Call a service of type Trigger; gives why it refused, or an empty text."""
-        client = self._node.create_client(Trigger, service)
+        answer = self._ask(Trigger, service, Trigger.Request())
+        if isinstance(answer, str):
+            return answer
+        return "" if answer.success else str(answer.message or "refused")
+
+    def request(self, service: str, reason: str) -> str:
+        """Call a service that changes what drives the robot; gives why it refused, or an empty text."""
+        answer = self._ask(REQUEST, service, request_of("witness", reason))
+        if isinstance(answer, str):
+            return answer
+        return "" if answer.result.successful else str(answer.result.reason)
+
+    def _ask(self, kind: type, service: str, request: Any) -> Any:
+        """The answer, or a text that says that there is none."""
+        client: Any = self._node.create_client(kind, service)
         try:
             if not client.wait_for_service(timeout_sec=ANSWER_S):
                 return f"service {service}: not there"
             answered = threading.Event()
-            future = client.call_async(Trigger.Request())
+            future = client.call_async(request)
             future.add_done_callback(lambda _: answered.set())
-            if not answered.wait(ANSWER_S):
-                return f"service {service}: no answer"
-            answer = future.result()
-            return "" if answer.success else str(answer.message or "refused")
+            return future.result() if answered.wait(ANSWER_S) else f"service {service}: no answer"
         finally:
             self._node.destroy_client(client)
 
     def _on_command(self, message: Any, info: dict[str, Any]) -> None:
         with self.news:
             heard = self._heard(
-                message, info, read_field(message, self._robot.action, self._robot.action.entries)
+                message, info, read_field(message, self.robot.action, self.robot.action.entries)
             )
             self.commands.append(heard)
             self.limits.command(heard.values, heard.sent_ns)
@@ -157,9 +179,9 @@ class Witness:
         return Heard(int(info["received_timestamp"]), message_stamp(message) or 0, values)
 
     def _on_measurement(self, message: Any) -> None:
-        channel = self._robot.channels[str(self._robot.action.targets)]
+        channel = self.robot.channels[str(self.robot.action.targets)]
         with self.news:
-            self.limits.measured(read_field(message, channel, self._robot.action.entries))
+            self.limits.measured(read_field(message, channel, self.robot.action.entries))
 
     def _on_event(self, message: String) -> None:
         with self.news:
@@ -170,3 +192,19 @@ class Witness:
         with self.news:
             self.states.append((time.time_ns(), message.data))
             self.news.notify_all()
+
+
+@contextmanager
+def _priority() -> Iterator[None]:
+    """Threads that are started meanwhile run before ordinary ones, where that is allowed: those of the
+    middleware, which say when a message came.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+    except PermissionError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

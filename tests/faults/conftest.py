@@ -10,8 +10,16 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("mujoco")
 
-from driven_stack import DrivenStack
+import torch
 from ros_domains import domain_of_its_own
+
+from adapt.model.checkpoint import save_checkpoint
+from adapt.model.settings import ModelSettings
+from adapt.model.world_model import WorldModel
+from adapt.robot.load import load_robot
+from ros_nodes.fault_stage import Stage
+from ros_nodes.node_table import Options
+from ros_nodes.own_network import own_network
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +29,19 @@ def domain() -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def driven(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrivenStack]:
+def options(tmp_path_factory: pytest.TempPathFactory) -> Options:
+    """A small model that has learned nothing: the path is sent straight to the servos."""
     store: Path = tmp_path_factory.mktemp("faults")
-    with DrivenStack(store) as stack:
-        yield stack
+    torch.manual_seed(0)
+    tiny = ModelSettings(latent=16, encoder_hidden=8, layers=1, heads=2, feed_forward=16, linear_rank=16)
+    robot = load_robot("so101")
+    save_checkpoint(store / "tiny.safetensors", WorldModel(robot, tiny), robot)
+    planner = {"controller": "direct"}
+    weights = store / "tiny.safetensors"
+    return Options("so101", store, checkpoint=weights, sim=True, overrides={"planner": planner})
+
+
+@pytest.fixture(scope="session")
+def stage(domain: int, options: Options) -> Iterator[Stage]:
+    with own_network(), Stage(options) as made:
+        yield made

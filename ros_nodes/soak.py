@@ -1,0 +1,155 @@
+"""Faults at random for as long as one likes, on the whole stack: what breaks, leaks, or goes unexplained."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ros_nodes.fault_stage import Stage
+from ros_nodes.faults import TRIALS, Outcome, Trial, try_fault
+from ros_nodes.footprint import Footprint
+from ros_nodes.node_table import Options
+from ros_nodes.own_network import has_own_network, own_network
+from ros_nodes.signals import signals_interrupt_once
+
+LONGEST_PEACE_S = 4.0
+"""Between two faults."""
+SETTLE_S = 5.0
+EXCEPTION = re.compile(rb"^Traceback|terminate called|Segmentation fault", re.MULTILINE)
+
+
+@dataclass
+class Tally:
+    """What came of one kind of fault.
+
+    Attributes:
+        times: how often it struck.
+        fallbacks: how often the safety node fell back.
+        deaths: processes that ended.
+        slowest_s: until the robot was driven again.
+    """
+
+    times: int = 0
+    fallbacks: int = 0
+    deaths: int = 0
+    slowest_s: float = 0.0
+
+
+@dataclass
+class Soak:
+    """What came of all of them.
+
+    Attributes:
+        minutes: how long.
+        commands: that reached the robot.
+        limits_broken: by kind.
+        exceptions: in the nodes' logs, but for those of processes that had to end.
+        unexplained: interventions of the safety node, and ends of processes, that no fault accounts for.
+        interventions: of the safety node, by kind and reason.
+        faults: by name.
+        memory_mb: by how much each node grew, in its longest life.
+        open_files: likewise.
+    """
+
+    minutes: float = 0.0
+    commands: int = 0
+    limits_broken: dict[str, int] = field(default_factory=dict)
+    exceptions: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+    interventions: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, Tally] = field(default_factory=dict)
+    memory_mb: dict[str, float] = field(default_factory=dict)
+    open_files: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As numbers by name."""
+        return asdict(self)
+
+
+def soak(options: Options, minutes: float, seed: int, progress: Callable[[float, str], None]) -> Soak:
+    """Drive a stand-in and let one fault after another strike, in an order that `seed` gives.
+
+    Raises:
+        UserError: the stack does not start, or the robot is not driven again after a fault.
+    """
+    generator, result, footprint = random.Random(seed), Soak(), Footprint()
+    with signals_interrupt_once(), own_network(), Stage(options) as stage:
+        trials = [each for each in TRIALS if has_own_network() or not each.own_network]
+        logs, begin_s = _Logs(stage), time.monotonic()
+        stage.wait(SETTLE_S)
+        order: list[Trial] = []
+        while (gone_s := time.monotonic() - begin_s) < 60.0 * minutes:
+            # Each comes once before any comes again.
+            order = order or generator.sample(trials, len(trials))
+            trial = order.pop()
+            progress(gone_s / (60.0 * minutes), trial.name)
+            _peace(stage, generator, result)
+            _count(result, trial, try_fault(stage, trial))
+            result.exceptions += logs.exceptions(f"after '{trial.name}'", trial.ends)
+            running = {name: process.pid for name, process in stage.stack.processes.items()}
+            footprint.look({**running, "this command": os.getpid()}, time.monotonic())
+        result.minutes = (time.monotonic() - begin_s) / 60.0
+        result.commands = stage.witness.limits.commands
+        result.limits_broken = dict(stage.witness.limits.broken)
+        result.interventions = _interventions(stage.witness.events)
+    for node, growth in sorted(footprint.growth().items()):
+        result.memory_mb[node], result.open_files[node] = growth.memory_mb, growth.open_files
+    return result
+
+
+def _peace(stage: Stage, generator: random.Random, result: Soak) -> None:
+    """Nothing is done to the stack, and nothing may happen to it."""
+    since_ns, dead = time.time_ns(), len(stage.deaths)
+    stage.wait(generator.uniform(0.5, LONGEST_PEACE_S))
+    stage.until_running()
+    with stage.witness.news:
+        events = [each for each in stage.witness.events if each["stamp_ns"] >= since_ns]
+    unasked = [each["detail"]["reason"] for each in events if each["kind"] == "safety_fallback"]
+    result.unexplained += [f"in peace: fell back: {reason}" for reason in unasked]
+    result.unexplained += [f"in peace: {death}" for death in stage.deaths[dead:]]
+
+
+def _count(result: Soak, trial: Trial, outcome: Outcome) -> None:
+    tally = result.faults.setdefault(trial.name, Tally())
+    tally.times += 1
+    tally.fallbacks += len(outcome.fallbacks)
+    tally.deaths += len(outcome.deaths)
+    tally.slowest_s = max(tally.slowest_s, outcome.seconds)
+    result.unexplained += [f"'{trial.name}': {each}" for each in outcome.broken]
+
+
+def _interventions(events: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """What the safety node said that it did other than proposed, and why; those held back are counted."""
+    found: Counter[str] = Counter()
+    for event in events:
+        detail = event["detail"]
+        if event["node"] == "safety" and event["kind"] not in ("safety_dry_run", "safety_armed"):
+            reason = f": {detail['reason']}" if "reason" in detail else ""
+            found[f"{event['kind']}{reason}"] += 1 + int(detail.get("held_back", 0))
+    return dict(sorted(found.items()))
+
+
+class _Logs:
+    """Reads on in the nodes' logs."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._paths = [process.log for process in stage.stack.processes.values()]
+        self._read = dict.fromkeys(self._paths, 0)
+
+    def exceptions(self, when: str, ends: frozenset[str]) -> list[str]:
+        """New ones, but for those of nodes that may end by the fault."""
+        found = []
+        for path in self._paths:
+            with path.open("rb") as log:
+                log.seek(self._read[path])
+                new = log.read()
+            self._read[path] += len(new)
+            if path.stem not in ends and EXCEPTION.search(new):
+                found.append(f"{path.stem} {when}: {new.decode(errors='replace').strip().splitlines()[-1]}")
+        return found
