@@ -20,6 +20,7 @@ from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import Trigger
 
 from adapt.errors import UserError
+from adapt.evaluation.incident_gate import incident_examiner
 from adapt.learning.learner import Learner
 from adapt.learning.ledger import Ledger
 from adapt.learning.rehearsal import load_windows
@@ -113,6 +114,7 @@ class LearnerNode(Node):
                 given["seed"],
                 self._now,
                 live=True,
+                examine=incident_examiner(store, specification),
             )
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"parameter 'store' of node 'learner': {store}: {error}") from error

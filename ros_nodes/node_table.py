@@ -31,6 +31,7 @@ class Options:
         scenario: the stand-in's, by name or path; None for the one that the robot file names.
         simulated_time: the stand-in's own time instead of the wall's, on /clock; with `sim` only.
         bag: play this bag in place of the hardware; nothing is then driven.
+        speed: play the bag so many times as fast, on its own time; None for real speed and stamps of now.
         dry_run: never arm.
         without: names of nodes to leave out.
         no_restart: names of nodes that are not started again when they die: the robot is stopped instead, and
@@ -46,6 +47,7 @@ class Options:
     scenario: str | None = None
     simulated_time: bool = False
     bag: Path | None = None
+    speed: float | None = None
     dry_run: bool = False
     without: frozenset[str] = frozenset()
     no_restart: frozenset[str] = frozenset()
@@ -133,7 +135,8 @@ def _player(options: Options) -> Parameters:
             f"{options.bag}: it has no topic of robot '{robot.name}';"
             f" look at both with: adapt doctor --robot {options.robot} --bag {options.bag}"
         )
-    return {"bag": str(options.bag), "topics": topics}
+    time = {} if options.speed is None else {"speed": options.speed, "publish_clock": True}
+    return {"bag": str(options.bag), "topics": topics, **time}
 
 
 NODES: tuple[NodeEntry, ...] = (
@@ -161,7 +164,9 @@ def chosen_nodes(options: Options) -> list[tuple[NodeEntry, Parameters]]:
     everyone = options.overrides.get(EVERY_NODE, {})
     result = []
     for entry in chosen:
-        parameters = {} if entry.name == "stand_in" else {"use_sim_time": options.simulated_time}
+        gives_time = entry.name in ("stand_in", "player")
+        simulated = options.simulated_time or options.speed is not None
+        parameters = {} if gives_time else {"use_sim_time": simulated}
         parameters |= entry.parameters(options)
         result.append((entry, {**parameters, **everyone, **options.overrides.get(entry.name, {})}))
     return result
@@ -220,6 +225,8 @@ def _names() -> list[str]:
 def _check(options: Options) -> None:
     if options.sim and options.bag is not None:
         raise UserError("options 'sim' and 'bag': give one of the two, a stand-in or a bag")
+    if options.speed is not None and options.bag is None:
+        raise UserError("option 'speed': it is for a bag; give 'bag' too")
     for name in ("scenario", "simulated_time", "command"):
         if getattr(options, name) and not options.sim:
             raise UserError(f"option '{name}': it is for the stand-in; give 'sim' too")

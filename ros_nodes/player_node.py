@@ -1,7 +1,8 @@
-"""The player: a bag as live topics, at real speed, stamped with now."""
+"""The player: a bag as live topics, stamped with now, or on the bag's own time, then given on /clock."""
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -12,11 +13,13 @@ from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
 
 from adapt.bags.playback import playback, topics_to_play, with_header_stamp
+from adapt.bags.reader import bag_info
 from adapt.bags.topic import QualityOfService
 from adapt.errors import UserError
-from ros_nodes.base import EventPublisher, declare_parameters, message_class, run
+from ros_nodes.base import RELIABLE, EventPublisher, declare_parameters, message_class, run, to_stamp
 from ros_nodes.raw_topics import qos_profile
 
 PARAMETERS: dict[str, Any] = {
@@ -24,15 +27,20 @@ PARAMETERS: dict[str, Any] = {
     "topics": [""],
     "speed": 1.0,
     "loop": False,
+    "publish_clock": False,
     "wait_for_listeners_s": 10.0,
 }
+CLOCK_S = 0.005
+"""Wall time between two messages on /clock where the bag is silent."""
 
 
 class PlayerNode(Node):
     """Publishes the recorded bytes of a bag and ends when it is over.
 
     At speed 1 every header stamp is moved by the same time, so that what was measured and what was
-    commanded keep their distance. Event: `playback_finished`, or `playback_failed` with the reason.
+    commanded keep their distance. With `publish_clock` all stamps stay, at any speed, and the time is the
+    bag's, for nodes that use simulated time.
+    Event: `playback_finished`, or `playback_failed` with the reason.
     """
 
     def __init__(self) -> None:
@@ -55,6 +63,10 @@ class PlayerNode(Node):
             )
             for topic in topics_to_play(self._bag, self._topics)
         }
+        self._times = (
+            self.create_publisher(Clock, "/clock", RELIABLE) if parameters["publish_clock"] else None
+        )
+        self._start_ns = bag_info(self._bag).start_ns
         self._events = EventPublisher(self)
         self._ending = threading.Event()
         self._failure: Exception | None = None
@@ -100,13 +112,23 @@ class PlayerNode(Node):
         start_ns = time.monotonic_ns()
         clock_start_ns = int(self.get_clock().now().nanoseconds)
         for due in playback(self._bag, self._topics, self._speed):
-            remaining_s = (start_ns + due.after_ns - time.monotonic_ns()) * 1e-9
-            if self._ending.wait(max(remaining_s, 0.0)):
+            while (remaining_ns := start_ns + due.after_ns - time.monotonic_ns()) > 0:
+                self._tell_time(due.after_ns - remaining_ns)
+                longest_s = CLOCK_S if self._times is not None else math.inf
+                if self._ending.wait(min(remaining_ns * 1e-9, longest_s)):
+                    return
+            if self._ending.is_set():
                 return
+            self._tell_time(due.after_ns)
             data = due.data
-            if due.stamp_after_ns is not None:
+            if self._times is None and due.stamp_after_ns is not None:
                 data = with_header_stamp(data, clock_start_ns + due.stamp_after_ns)
             self._publishers_by_topic[due.topic].publish(data)
+
+    def _tell_time(self, after_ns: int) -> None:
+        """The bag's time at an instant of wall time after its beginning."""
+        if self._times is not None:
+            self._times.publish(Clock(clock=to_stamp(self._start_ns + round(after_ns * self._speed))))
 
 
 def main(args: list[str] | None = None) -> int:

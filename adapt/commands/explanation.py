@@ -20,7 +20,13 @@ def explain(kind: str, evidence: Mapping[str, Any]) -> list[str]:
     if "incumbent" in evidence and "e_better" in evidence:
         return list(_return(evidence))
     if "candidate_error" in evidence:
-        return [*_spending(evidence), *_forecasts(evidence), *_forgetting(evidence), *_driving(evidence)]
+        return [
+            *_spending(evidence),
+            *_forecasts(evidence),
+            *_forgetting(evidence),
+            *_incidents(evidence),
+            *_driving(evidence),
+        ]
     return [f"{key.replace('_', ' ')}: {said(value)}" for key, value in evidence.items()]
 
 
@@ -60,6 +66,19 @@ def _forgetting(evidence: Mapping[str, Any]) -> Iterator[str]:
         allowed = f"above {said(always)}, so it may lose there no more than it gains on the robot."
     errors = _compared(error, evidence["incumbent_rehearsal_error"])
     yield f"Forgetting: in simulation its error is {errors}; that is {allowed}"
+
+
+def _incidents(evidence: Mapping[str, Any]) -> Iterator[str]:
+    examined = evidence.get("incidents")
+    if examined is None:
+        return
+    if not examined:
+        yield "Incidents: none is blessed."
+        return
+    failed = [each for each in examined if not each["passed"]]
+    passed = len(examined) - len(failed)
+    yield f"Incidents: it passes {passed} of {len(examined)} that are blessed."
+    yield from (f"Incident {each['incident']} failed: {each['why']}" for each in failed)
 
 
 def _driving(evidence: Mapping[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapt.commands import output
+from adapt.commands import output, ros
 from adapt.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from adapt.evaluation.replay_comparison import Comparison
     from adapt.learning.event import Event
+    from adapt.learning.settings import LearnerSettings
     from adapt.model.windows import Windows
     from adapt.model.world_model import WorldModel
     from adapt.robot.specification import RobotSpecification
@@ -55,8 +56,20 @@ def replay(
         Path | None,
         typer.Option(help="YAML file with settings of the learner, over its defaults."),
     ] = None,
+    incidents: Annotated[
+        Path | None,
+        typer.Option(help="Store whose blessed incidents a candidate must pass before it is admitted."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report. [default: runs/replay/BAG]")] = None,
     seed: Annotated[int, typer.Option(help="Of splits and batches.")] = 0,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Play one bag so many times as fast as live topics to real nodes, with the bag's time on"
+            " /clock. [default: no nodes, as fast as the machine allows]",
+        ),
+    ] = None,
     msg_dir: output.MessageFolder = None,
     json: output.Json = False,
 ) -> None:
@@ -66,19 +79,27 @@ def replay(
     from adapt.bags.incident import free_folder
     from adapt.bags.replay import bag_ticks, one_after_the_other
     from adapt.evaluation.adaptation import learn_offline
+    from adapt.evaluation.incident_gate import incident_examiner
     from adapt.evaluation.replay_comparison import compare
     from adapt.evaluation.replay_report import bag_name, replay_data, replay_report
     from adapt.evaluation.replay_viewer import replay_viewer
-    from adapt.learning.settings import LearnerSettings
     from adapt.robot.load import load_robot
-    from adapt.settings import load_settings
 
+    if speed is not None:
+        given = scratch, not learn, learn_minutes, learn_from, rehearsal, settings, incidents, msg_dir
+        if len(bags) != 1 or any(each not in (False, None) for each in given):
+            raise UserError("option --speed: it takes one bag, and besides --checkpoint and --out no option")
+        _play(bags[0], robot, checkpoint, speed, out, json)
+        return
     if learn_from and learn_minutes is not None:
         raise UserError("options --learn-from and --learn-minutes: give one of the two")
     if not learn and (learn_from or learn_minutes is not None):
         raise UserError("option --no-learn: it goes with neither --learn-from nor --learn-minutes")
     if scratch and (checkpoint is not None or rehearsal is not None or not learn):
         raise UserError("option --scratch: it goes with none of --checkpoint, --rehearsal and --no-learn")
+    if not learn and incidents is not None:
+        raise UserError("option --incidents: without learning there are no candidates")
+    chosen = _learner_settings(settings, incidents)
     # A sum over several threads depends on their number: one gives the same result on every run.
     torch.set_num_threads(1)
     specification = load_robot(robot)
@@ -116,9 +137,10 @@ def replay(
                 ticks_of(learn_from) if learn_from else islice(measured, total),
                 out / "store",
                 rehearsed,
-                settings=None if settings is None else load_settings(settings, LearnerSettings),
+                settings=chosen,
                 seed=seed,
                 report=report,
+                examine=None if incidents is None else incident_examiner(incidents, specification, msg_dir),
             )
         progress.add_task("measuring", total=None, note="")
         models = {"before": model} if learned is None else learned.models()
@@ -144,6 +166,35 @@ def replay(
         )
     console.print(f"report: {page}; for Foxglove: {out / VIEWER}", soft_wrap=True)
     output.finish({**data, "report": str(page), "viewer": str(out / VIEWER)}, json)
+
+
+def _play(bag: Path, robot: str, checkpoint: Path | None, speed: float, out: Path | None, json: bool) -> None:
+    """A bag as live topics: planner, learner and recorder run as they do on the robot, on the bag's time."""
+    from adapt.bags.incident import free_folder
+    from adapt.evaluation.replay_report import bag_name
+
+    table, up = ros.live("node_table"), ros.live("up").up
+    store = (out or free_folder(Path("runs/replay"), bag_name(str(bag)))) / "store"
+    options = table.Options(robot=robot, store=store, bag=bag, checkpoint=checkpoint, speed=speed)
+    code = up(options, console=output.console())
+    output.finish({"store": str(store)}, json, f"what was learned and recorded: {store}")
+    raise typer.Exit(code)
+
+
+def _learner_settings(path: Path | None, incidents: Path | None) -> LearnerSettings:
+    """The settings of the learner; a store of incidents makes them required."""
+    from adapt.learning.settings import LearnerSettings
+    from adapt.settings import load_settings
+
+    settings = LearnerSettings() if path is None else load_settings(path, LearnerSettings)
+    if incidents is None and settings.gate.incidents == "required":
+        raise UserError(f"{path}: key 'gate.incidents': give the store of the incidents with --incidents")
+    if incidents is None:
+        return settings
+    if not (incidents / "incidents").is_dir():
+        raise UserError(f"{incidents}: there are no incidents in it: give a store, as of 'adapt up'")
+    gate = settings.gate.model_copy(update={"incidents": "required"})
+    return settings.model_copy(update={"gate": gate})
 
 
 def _pretrained(specification: RobotSpecification, checkpoint: Path | None) -> tuple[WorldModel, str, Path]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from adapt.bags.replay import ReplayEvent, TickClock, learn
 from adapt.errors import UserError
 from adapt.learning.event import Event
+from adapt.learning.judging import Examine
 from adapt.learning.learner import Learner
 from adapt.learning.ledger import Ledger
 from adapt.learning.round import learned
@@ -78,6 +79,7 @@ def learn_offline(
     settings: LearnerSettings | None = None,
     seed: int = 0,
     report: Report = lambda tick, events: None,
+    examine: Examine | None = None,
 ) -> Learned:
     """Let a learner with a new store go through ticks.
 
@@ -90,6 +92,7 @@ def learn_offline(
         settings: of the learner.
         seed: of splits and batches.
         report: called after each tick.
+        examine: see `Learner`.
 
     Raises:
         UserError: `store` has a ledger already.
@@ -101,7 +104,9 @@ def learn_offline(
     registry = Registry(store, specification, clock)
     ledger = Ledger(store / LEDGER, specification, clock, seed)
     try:
-        learner = Learner(specification, settings, registry, ledger, model, rehearsal, seed, clock)
+        learner = Learner(
+            specification, settings, registry, ledger, model, rehearsal, seed, clock, examine=examine
+        )
         fed = 0
 
         def count(tick: Tick, events: list[Event]) -> None:

@@ -66,6 +66,8 @@ class GateSettings(Settings):
     closed_loop: bool = True
     """Whether a candidate must show on the robot that it drives no worse; in a replay it cannot."""
     trial: TrialSettings = TrialSettings()
+    incidents: Literal["ignored", "required"] = "ignored"
+    """Whether a candidate must pass all blessed incidents before it may drive, be it on trial."""
     saturation: float = Field(default=0.1, gt=0)
     """A ratio of errors of exp(this) or more counts as a whole win, a smaller one in proportion."""
     most_segments: int = Field(default=40, gt=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from adapt.learning.buffer import SegmentBuffer
@@ -15,6 +16,9 @@ from adapt.learning.trial import LiveRobot, Trial
 from adapt.learning.update import forecast_error
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
+
+Examine = Callable[[str, WorldModel], list[dict[str, Any]]]
+"""Holds a version against blessed incidents; gives of each at least `incident`, `passed` and `why`."""
 
 
 class Forgetting:
@@ -68,8 +72,11 @@ class Judging:
         forgetting: Forgetting | None,
         plausibility: Plausibility,
         robot: LiveRobot | None = None,
+        examine: Examine | None = None,
     ):
         self.trial: Trial | None = None
+        self._examine = examine if settings.incidents == "required" else None
+        self._examined: list[dict[str, Any]] | None = None
         self.training = training
         self.candidate = candidate
         self._incumbent = incumbent
@@ -140,7 +147,9 @@ class Judging:
             return Decision("reject", f"judged on what no whole robot gives: {problem}", evidence)
         if decision.kind == "undecided" and self._ledger.spent(Split.GATE) and not self._unjudged():
             return Decision("reject", "the gate's budget is spent", evidence)
-        return Decision(decision.kind, decision.reason, evidence)
+        if decision.kind == "admit" and (problem := self._failed_incident()):
+            return Decision("reject", problem, self.evidence())
+        return Decision(decision.kind, decision.reason, self.evidence())
 
     def evidence(self) -> dict[str, Any]:
         """All numbers that the decision rests on."""
@@ -150,13 +159,21 @@ class Judging:
         elif self._robot is None:
             closed_loop = "not possible offline" if self._offline else "switched off"
         judged = {"segment_numbers": sorted(self._judged), "closed_loop": closed_loop}
-        return {**self._gate.evidence(), **self._rehearsal, **judged}
+        incidents = {} if self._examined is None else {"incidents": self._examined}
+        return {**self._gate.evidence(), **self._rehearsal, **judged, **incidents}
 
     def _problem_of_the_judged(self) -> str:
         """Why what the decision rests on cannot be of a whole robot; empty where it can."""
         segments = self._ledger.segments(Split.GATE)
         judged = [segment for segment in segments if segment.number in self._judged]
         return next(filter(None, map(self._plausibility.reason_against, groups(judged))), "")
+
+    def _failed_incident(self) -> str:
+        """The first blessed incident that the candidate does not pass; empty where it passes all."""
+        if self._examine is not None and self._examined is None:
+            self._examined = self._examine(self.training.version, self.candidate)
+        failed = [each for each in self._examined or () if not each["passed"]]
+        return f"fails incident {failed[0]['incident']}: {failed[0]['why']}" if failed else ""
 
     def _unjudged(self) -> list[Segment]:
         """Gate segments that may be judged on; none once the forecasts have been decided on."""

@@ -16,7 +16,7 @@ from adapt.learning.buffer import SegmentBuffer
 from adapt.learning.drift import DriftWatch
 from adapt.learning.event import Event, Severity
 from adapt.learning.gate import Decision
-from adapt.learning.judging import Forgetting, Judging
+from adapt.learning.judging import Examine, Forgetting, Judging
 from adapt.learning.ledger import BudgetSpent, Clock, Ledger
 from adapt.learning.plausibility import Plausibility
 from adapt.learning.recipes import default_recipe
@@ -48,6 +48,7 @@ class Learner:
         seed: int,
         clock: Clock,
         live: bool = False,
+        examine: Examine | None = None,
     ):
         """Begin, or go on where the registry and the ledger end.
 
@@ -61,6 +62,7 @@ class Learner:
             seed: of the training batches.
             clock: ns of the robot's clock.
             live: there is a robot that follows `turn`, and `hear` is told what happens to it.
+            examine: holds candidates against blessed incidents, where the gate's settings require them.
 
         Raises:
             UserError: the registry began with another pretrained model, or a version in it was damaged.
@@ -85,6 +87,7 @@ class Learner:
         watched = registry, self.buffer, ledger, self._plausibility
         self._drift = DriftWatch(settings.drift, settings.gate.saturation, *watched)
         self._robot = LiveRobot(specification) if live else None
+        self._examine = examine
         self._seed = seed
         self._events: list[Event] = []
         self._round: Round | None = None
@@ -293,6 +296,7 @@ class Learner:
             self._forgetting,
             self._plausibility,
             self._robot,
+            self._examine,
         )
 
     def _unfinished_judging(self) -> Judging | None:

@@ -33,7 +33,15 @@ class Deployment:
     """One life of a learner; another on the same folder goes on from there."""
 
     def __init__(
-        self, folder: Path, model, settings=None, robot=ARM, seed: int = 0, rehearsal=None, drives=False
+        self,
+        folder: Path,
+        model,
+        settings=None,
+        robot=ARM,
+        seed: int = 0,
+        rehearsal=None,
+        drives=False,
+        examine=None,
     ):
         self.now_ns = START_NS
         self.events: list[Event] = []
@@ -43,7 +51,7 @@ class Deployment:
         update = UpdateSettings(steps=120, learning_rate=5e-4, blend=1.0)
         settings = settings or LearnerSettings(fresh_adapt_s=20.0, update=update)
         self.learner = Learner(
-            robot, settings, self.registry, self.ledger, model, rehearsal, seed, self.clock, live=drives
+            robot, settings, self.registry, self.ledger, model, rehearsal, seed, self.clock, drives, examine
         )
 
     def clock(self) -> int:
