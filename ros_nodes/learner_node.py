@@ -41,6 +41,7 @@ from ros_nodes.base import (
     run,
 )
 from ros_nodes.driving_version import TURN_TOPIC
+from ros_nodes.requests import serve
 
 DEFAULTS = {
     "robot": "",
@@ -72,9 +73,9 @@ class LearnerNode(Node):
     A candidate that forecasts better takes turns at driving, which the planner is told on TURN_TOPIC; without
     `closed_loop`, as where a bag is played, whatever the settings say, it does not.
 
-    Services (std_srvs/Trigger): /learner/pause takes no ticks and does no work until /learner/resume;
-    /learner/rollback returns to the version before, at once, also while paused. A disk that is full or
-    fails pauses the learner too; the robot goes on.
+    Services: /learner/pause (std_srvs/Trigger) takes no ticks and does no work until /learner/resume;
+    /learner/rollback (see `ros_nodes.requests`) returns to the version before, at once, also while paused.
+    A disk that is full or fails pauses the learner too; the robot goes on.
     """
 
     def __init__(self) -> None:
@@ -138,7 +139,7 @@ class LearnerNode(Node):
         self.create_subscription(String, "/adapt/event", self._on_event, RELIABLE)
         self.create_service(Trigger, "/learner/pause", self._serve(lambda: self._pause("operator")))
         self.create_service(Trigger, "/learner/resume", self._serve(self._resume))
-        self.create_service(Trigger, "/learner/rollback", self._serve(self._roll_back))
+        serve(self, "/learner/rollback", "rollback", specification.access, self._events, self._roll_back)
         self.create_timer(STATUS_PERIOD_S, self._check_thread)
         self._thread = threading.Thread(target=self._learn, name="learning", daemon=True)
         self._thread.start()
@@ -255,8 +256,11 @@ class LearnerNode(Node):
         self._paused = ""
         return "learning"
 
-    def _roll_back(self) -> str:
-        version = self._registry.rollback("operator")
+    def _roll_back(self, caller: str, reason: str) -> str:
+        try:
+            version = self._registry.rollback(reason, {"caller": caller})
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(f"{self._registry.folder}: {error}") from error
         self._announce()
         self._events.publish("rolled_back", "warning", {"version": version})
         return version

@@ -29,10 +29,14 @@ def request_of(caller: str, reason: str) -> SetParametersAtomically.Request:
     return REQUEST.Request(parameters=parameters)
 
 
+Action = Callable[[str, str], str]
+"""Takes the caller and the reason and gives what to answer; raises UserError to refuse."""
+
+
 def serve(
-    node: Node, service: str, call: Call, access: Access, events: EventPublisher, action: Callable[[], str]
+    node: Node, service: str, call: Call, access: Access, events: EventPublisher, action: Action
 ) -> None:
-    """Offer `action`, which gives what to answer and raises UserError to refuse, as a service of a node.
+    """Offer `action` as a service of a node.
 
     Every request is told as an event of kind `request`, with the caller, the reason and the outcome.
     """
@@ -42,7 +46,7 @@ def serve(
         caller, reason = given.get("caller", ""), given.get("reason", "")
         try:
             access.check(call, caller, reason)
-            response.result.reason = action()
+            response.result.reason = action(caller, reason)
             response.result.successful = True
         except UserError as error:
             response.result.successful, response.result.reason = False, str(error)

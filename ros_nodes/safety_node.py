@@ -180,15 +180,17 @@ class SafetyNode(Node):
         if problem is not None:
             self._say(problem)
 
-    def _arm(self) -> str:
+    def _arm(self, caller: str, reason: str) -> str:
         with self._changed:
             self._supervisor.arm(self._now())
             self._changed.notify()
+        self._say(f"armed by {caller}: {reason}")
         return ""
 
-    def _reset(self) -> str:
+    def _reset(self, caller: str, reason: str) -> str:
         with self._changed:
             self._supervisor.reset()
+        self._say(f"reset by {caller}: {reason}")
         return ""
 
     def _stop(self, reason: str) -> None:

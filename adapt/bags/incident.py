@@ -179,7 +179,7 @@ def load_incident(store: Path, identifier: str) -> Incident:
     """
     folder = store / "incidents" / identifier
     path = folder / "card.json"
-    if not folder.is_dir() or not identifier:
+    if Path(identifier).name != identifier or not identifier or not folder.is_dir():
         known = ", ".join(sorted(each.name for each in (store / "incidents").glob("*/"))) or "none"
         raise UserError(f"{folder}: no such incident; there are: {known}")
     if not path.is_file():

@@ -110,11 +110,14 @@ def open_audit(
 
     from adapt.files import replacing
     from adapt.learning.ledger import Ledger
+    from adapt.robot.access import caller
     from adapt.robot.load import load_robot
 
-    ledger = Ledger(_file(store), load_robot(robot), time.time_ns)
+    specification, asks = load_robot(robot), caller()
+    specification.access.check("open_audit", asks, why)
+    ledger = Ledger(_file(store), specification, time.time_ns)
     try:
-        opened = ledger.open_audit(why)
+        opened = ledger.open_audit(why, asks)
     finally:
         ledger.close()
     arrays = {}
@@ -124,7 +127,10 @@ def open_audit(
     with replacing(out) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
     output.console().print(f"{len(opened)} audit segments in {out}; the opening was written down")
-    output.finish({"segments": [segment.number for segment, _ in opened], "out": str(out), "why": why}, json)
+    output.finish(
+        {"segments": [segment.number for segment, _ in opened], "out": str(out), "why": why, "caller": asks},
+        json,
+    )
 
 
 def _file(store: Path) -> Path:

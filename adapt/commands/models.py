@@ -217,18 +217,25 @@ def verify(
 def rollback(
     why: Annotated[str, typer.Option(help="The reason; it is written down.")],
     store: output.Store = output.DEFAULT_STORE,
+    robot: Annotated[
+        str | None, typer.Option("--robot", help="Robot file; by default the one named in the cards.")
+    ] = None,
     json: output.Json = False,
 ) -> None:
     """Return to the version that drove before; a running learner follows."""
+    from adapt.robot.access import caller
+
     if not why.strip():
         raise UserError("option --why: give the reason for the rollback")
     with _registry(store) as registry:
-        left = registry.current()
-        version = registry.rollback(why)
+        left, asks = registry.current(), caller()
+        named = next((card.robot for card in registry.cards().values()), "")
+        _robot(robot, named).access.check("rollback", asks, why)
+        version = registry.rollback(why, {"caller": asks})
     output.console().print(
         f"version {version} drives again; what was made with {left} is stale: adapt models dependents {left}"
     )
-    output.finish({"current": version, "from": left}, json)
+    output.finish({"current": version, "from": left, "caller": asks}, json)
 
 
 @contextmanager

@@ -222,6 +222,6 @@ def _ill_meant(last: FloatArray, number: int, generator: np.random.Generator) ->
             return np.zeros(generator.choice([0, 1, size - 1, size + 1, 1000]))
         case 4 | 5:
             # There and back, as fast as may be.
-            return last + 10.0 * (-1.0) ** (number // 10) * np.ones(size)
+            return np.asarray(last + 10.0 * (-1.0) ** (number // 10))
         case _:
-            return last + generator.normal(size=size) * generator.choice([1e-3, 0.1, 3.0])
+            return np.asarray(last + generator.normal(size=size) * generator.choice([1e-3, 0.1, 3.0]))

@@ -104,16 +104,19 @@ class Ledger:
             raise PermissionError(f"segment {segment.number} is sealed: use open_audit")
         return self._load(segment)
 
-    def open_audit(self, why: str) -> list[tuple[Segment, SegmentTicks]]:
-        """Read the sealed audit split, once; the reason and what was read are written down first.
+    def open_audit(self, why: str, caller: str) -> list[tuple[Segment, SegmentTicks]]:
+        """Read the sealed audit split, once; who asked, why, and what was read are written down first.
 
         Raises:
-            UserError: no reason is given.
+            UserError: no reason or no caller is given.
         """
-        if not why.strip():
-            raise UserError(f"{self.path}: the audit split is opened only for a reason: give one")
+        if not why.strip() or not caller.strip():
+            raise UserError(
+                f"{self.path}: the audit split is opened only for a reason, by somebody: say both"
+            )
         sealed = self.segments(Split.AUDIT)
-        self._write("audit_opened", {"why": why, "segments": [segment.number for segment in sealed]})
+        numbers = [segment.number for segment in sealed]
+        self._write("audit_opened", {"why": why, "caller": caller, "segments": numbers})
         return [(segment, self._load(segment)) for segment in sealed]
 
     def record_training(self, version: str, parent: str, segments: Sequence[Segment]) -> Training:

@@ -77,9 +77,12 @@ class Registry:
         """The model of a version, in evaluation mode.
 
         Raises:
-            UserError: there is no such version, or its files were damaged.
+            UserError: there is no such version, its files were damaged, or they are those of another one.
         """
-        return load_checkpoint(self.path(version), self._specification)
+        model, card = load_checkpoint(self.path(version), self._specification)
+        if card.version != version:
+            raise UserError(f"{self.path(version)}: holds version {card.version}: restore the files")
+        return model, card
 
     def card(self, version: str) -> Card:
         """What is known of a version.

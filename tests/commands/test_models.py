@@ -10,6 +10,8 @@ from adapt.commands.dependents import note_evaluation
 from adapt.model.checkpoint import save_checkpoint
 from adapt.model.world_model import WorldModel
 from adapt.registry.registry import Registry
+from adapt.robot.access import caller
+from adapt.robot.load import find_configuration
 
 MADE = {
     "simulator": "mujoco 4.0.0",
@@ -223,7 +225,7 @@ def test_verify_of_a_lone_checkpoint(adapt, store, names, tmp_path):
     assert "unknown key 'seed'" in adapt.refused("models", "verify", "--checkpoint", lone)
 
 
-def test_the_robot_file_is_not_needed_to_look_or_to_roll_back(adapt, store, names):
+def test_the_robot_file_is_not_needed_to_look_and_says_who_may_roll_back(adapt, store, names, tmp_path):
     """A robot of the user's own has no file under configs/."""
     a, b, *_ = names
     for path in (store / "versions").glob("*/model.json"):
@@ -231,8 +233,16 @@ def test_the_robot_file_is_not_needed_to_look_or_to_roll_back(adapt, store, name
     Registry(store, None, lambda: START_NS).admit(b, {}, "again")
     for command in (["list"], ["tree"], ["show", a], ["dependents"]):
         assert adapt("models", *command, "--store", store)[0] == 0
-    returned = adapt.json("models", "rollback", "--store", store, "--why", "wobbles still")
-    assert returned == {"current": a, "from": b}
+    rollback = ("models", "rollback", "--store", store, "--why", "wobbles still")
+    assert "'my_arm': give its file with --robot" in adapt.refused(*rollback)
+    robot = find_configuration("robots", "so101").read_text()
+    (tmp_path / "closed.yaml").write_text(robot.replace("promote, rollback", "promote"))
+    assert "'access.allow' does not name it" in adapt.refused(*rollback, "--robot", tmp_path / "closed.yaml")
+    returned = adapt.json(*rollback, "--robot", "so101")
+    assert returned == {"current": a, "from": b, "caller": caller()}
+    registry = Registry(store, None, lambda: START_NS)
+    assert registry.decisions(a)[-1].evidence["caller"] == caller()
+    registry.close()
 
 
 def test_a_rollback_needs_a_reason_and_an_earlier_version(adapt, store, names):

@@ -7,7 +7,7 @@ import pytest
 from mcap.reader import make_reader
 from small_robot import ROBOT, write_bag
 
-from adapt.robot.load import load_robot
+from adapt.robot.load import find_configuration, load_robot
 
 SPLITS = ("adapt", "gate", "audit")
 
@@ -137,8 +137,12 @@ def test_the_store_of_a_replay_can_be_looked_at(adapt, replayed, tmp_path):
 
 
 def test_the_audit_split_opens_only_with_a_reason_and_is_written_down(adapt, replayed, tmp_path):
-    arguments = ("ledger", "open-audit", "--robot", "so101", "--store", replayed / "store")
+    sealed = ("ledger", "open-audit", "--robot", "so101", "--store", replayed / "store")
+    text = find_configuration("robots", "so101").read_text()
+    (tmp_path / "open.yaml").write_text(text.replace("rollback]", "rollback, open_audit]"))
+    arguments = (*sealed[:3], tmp_path / "open.yaml", *sealed[4:])
     out = ("--out", tmp_path / "audit.npz")
+    assert "'access.allow' does not name it" in adapt.refused(*sealed, *out, "--why", "the arm shook")
     assert "reason" in adapt.refused(*arguments, *out, "--why", " ")
     opened = adapt.json(*arguments, *out, "--why", "the arm shook")
     assert len(opened["segments"]) > 0 and (tmp_path / "audit.npz").is_file()

@@ -65,8 +65,8 @@ def test_the_audit_split_is_read_only_with_a_reason_that_is_kept(tmp_path):
     with pytest.raises(PermissionError, match="sealed"):
         ledger.ticks_of(sealed[0])
     with pytest.raises(UserError, match="reason"):
-        ledger.open_audit(" ")
-    opened = ledger.open_audit("the arm missed three grasps")
+        ledger.open_audit(" ", "anna@desk")
+    opened = ledger.open_audit("the arm missed three grasps", "anna@desk")
     assert [segment for segment, _ in opened] == sealed
     assert len(opened[0][1].observation) == 50
     again = ledger_at(tmp_path / "ledger.sqlite")

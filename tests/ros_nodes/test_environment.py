@@ -18,6 +18,7 @@ from ros_nodes.environment import (
     THIS_MACHINE,
     avoid_shared_memory,
     is_on_this_machine,
+    open_discovery,
     refuse_mixed_installations,
 )
 
@@ -101,3 +102,20 @@ def test_a_node_has_no_thread_for_shared_memory(discovery: str) -> None:
         check=True,
     ).stdout
     assert "dds.udp" in shown and "dds.shm" not in shown
+
+
+@pytest.mark.parametrize(
+    ("environment", "warned"),
+    [
+        ({}, True),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}, True),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, False),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_STATIC_PEERS": "10.0.0.7"}, True),
+        ({"ROS_LOCALHOST_ONLY": "1"}, False),
+        ({"ROS_LOCALHOST_ONLY": "1", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}, True),
+        ({"ROS_SECURITY_ENABLE": "true"}, True),
+        ({"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Enforce"}, False),
+    ],
+)
+def test_discovery_beyond_this_machine_is_warned_of_where_nothing_is_secured(environment, warned):
+    assert (open_discovery(environment) is not None) == warned

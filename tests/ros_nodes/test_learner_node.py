@@ -20,6 +20,7 @@ import yaml
 pytest.importorskip("rclpy")
 
 from listener import Listener
+from rcl_interfaces.msg import SetParametersResult
 from std_msgs.msg import (
     Float64MultiArray,
     MultiArrayDimension,
@@ -36,6 +37,7 @@ from adapt.robot.load import load_robot
 from adapt.stream.tick import Tick
 from adapt.stream.tick_message import TICK_TOPIC, tick_data, tick_layout
 from ros_nodes.base import LATCHED, RELIABLE
+from ros_nodes.requests import REQUEST, request_of
 
 pytestmark = pytest.mark.ros
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,6 +126,13 @@ class Learning:
         self.listener.until(answer.done)
         return answer.result()
 
+    def roll_back(self, reason: str) -> SetParametersResult:
+        client = self.listener.node.create_client(REQUEST, "/learner/rollback")
+        assert client.wait_for_service(timeout_sec=20.0)
+        answer = client.call_async(request_of("anna@desk", reason))
+        self.listener.until(answer.done)
+        return answer.result().result
+
     def interrupt(self) -> int:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(timeout=30)
@@ -154,7 +163,7 @@ def test_it_learns_from_live_ticks_admits_rolls_back_rests_and_ends_in_order(lea
     learner = learning()
     learner.listener.until(lambda: learner.versions)
     first = learner.versions[0]
-    assert not learner.call("/learner/rollback").success
+    assert not learner.roll_back("it wobbles").successful
     learner.send_until(lambda: len(learner.versions) > 1)
     learner.send_until(lambda: "admitted" in learner.kinds())
     admitted = next(event for event in learner.events if event["kind"] == "admitted")
@@ -165,9 +174,10 @@ def test_it_learns_from_live_ticks_admits_rolls_back_rests_and_ends_in_order(lea
     assert learner.call("/learner/pause").success
     learner.send_until(lambda: learner.status["paused"] == "operator")
     spent = learner.status["budget"]
-    answer = learner.call("/learner/rollback")
-    assert answer.success
-    learner.listener.until(lambda: learner.versions[-1] == answer.message)
+    assert "no reason" in learner.roll_back("").reason
+    answer = learner.roll_back("it wobbles")
+    assert answer.successful
+    learner.listener.until(lambda: learner.versions[-1] == answer.reason)
     rested = learner._sent
     learner.send_until(lambda: learner._sent > rested + 200)
     learner.status.clear()
