@@ -190,7 +190,7 @@ def test_it_learns_from_live_ticks_admits_rolls_back_rests_and_ends_in_order(lea
 
     again = learning()
     again.listener.until(lambda: again.versions)
-    assert again.versions[0] == answer.message
+    assert again.versions[0] == answer.reason
     assert again.interrupt() == 0
 
 
