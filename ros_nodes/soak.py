@@ -78,26 +78,33 @@ def soak(options: Options, minutes: float, seed: int, progress: Callable[[float,
     Raises:
         UserError: the stack does not start, or the robot is not driven again after a fault.
     """
-    generator, result, footprint = random.Random(seed), Soak(), Footprint()
     with signals_interrupt_once(), own_network(), Stage(options) as stage:
-        trials = [each for each in TRIALS if has_own_network() or not each.own_network]
-        logs, begin_s = _Logs(stage), time.monotonic()
         stage.wait(SETTLE_S)
-        order: list[Trial] = []
-        while (gone_s := time.monotonic() - begin_s) < 60.0 * minutes:
-            # Each comes once before any comes again.
-            order = order or generator.sample(trials, len(trials))
-            trial = order.pop()
-            progress(gone_s / (60.0 * minutes), trial.name)
-            _peace(stage, generator, result)
-            _count(result, trial, try_fault(stage, trial))
-            result.exceptions += logs.exceptions(f"after '{trial.name}'", trial.ends)
-            running = {name: process.pid for name, process in stage.stack.processes.items()}
-            footprint.look({**running, "this command": os.getpid()}, time.monotonic())
-        result.minutes = (time.monotonic() - begin_s) / 60.0
-        result.commands = stage.witness.limits.commands
-        result.limits_broken = dict(stage.witness.limits.broken)
-        result.interventions = _interventions(stage.witness.events)
+        return soak_stage(stage, minutes, seed, progress)
+
+
+def soak_stage(stage: Stage, minutes: float, seed: int, progress: Callable[[float, str], None]) -> Soak:
+    """See `soak`; the stack runs already."""
+    generator, result, footprint = random.Random(seed), Soak(), Footprint()
+    trials = [each for each in TRIALS if has_own_network() or not each.own_network]
+    logs, begin_s, begin_ns = _Logs(stage), time.monotonic(), time.time_ns()
+    order: list[Trial] = []
+    while (gone_s := time.monotonic() - begin_s) < 60.0 * minutes:
+        # Each comes once before any comes again.
+        order = order or generator.sample(trials, len(trials))
+        trial = order.pop()
+        progress(gone_s / (60.0 * minutes), trial.name)
+        _peace(stage, generator, result)
+        _count(result, trial, try_fault(stage, trial))
+        result.exceptions += logs.exceptions(f"after '{trial.name}'", trial.ends)
+        running = {name: process.pid for name, process in stage.stack.processes.items()}
+        footprint.look({**running, "this command": os.getpid()}, time.monotonic())
+    result.minutes = (time.monotonic() - begin_s) / 60.0
+    result.commands = stage.witness.limits.commands
+    result.limits_broken = dict(stage.witness.limits.broken)
+    result.interventions = _interventions(
+        [event for event in stage.witness.events if event["stamp_ns"] >= begin_ns]
+    )
     for node, growth in sorted(footprint.growth().items()):
         result.memory_mb[node], result.open_files[node] = growth.memory_mb, growth.open_files
     return result
@@ -140,7 +147,7 @@ class _Logs:
 
     def __init__(self, stage: Stage) -> None:
         self._paths = [process.log for process in stage.stack.processes.values()]
-        self._read = dict.fromkeys(self._paths, 0)
+        self._read = {path: path.stat().st_size for path in self._paths}
 
     def exceptions(self, when: str, ends: frozenset[str]) -> list[str]:
         """New ones, but for those of nodes that may end by the fault."""

@@ -38,7 +38,7 @@ class CommandLimits:
         self._silence_ns = SILENCE_PERIODS * period_s * 1e9
         self._measured: deque[FloatArray] = deque(maxlen=REMEMBERED)
         self._last: FloatArray | None = None
-        self._step = np.zeros(len(limits))
+        self._step: FloatArray | None = None
         self._last_ns = 0
 
     def measured(self, position: FloatArray) -> None:
@@ -54,17 +54,19 @@ class CommandLimits:
             return
         if not ((self._lower <= values) & (values <= self._upper)).all():
             self.broken["position"] += 1
-        step = np.zeros_like(values) if self._last is None else values - self._last
-        wrong = self._wrong(step) if self._last is not None else []
+        step = None if self._last is None else values - self._last
+        wrong = [] if step is None else self._wrong(step)
         silent = self._last is None or stamp_ns - self._last_ns > self._silence_ns
-        if silent and (wrong or self._last is None):
-            wrong, step = ([] if self._starts(values) else ["start"]), np.zeros_like(values)
+        if silent and (wrong or step is None):
+            # How fast it sets off is known only by the next command.
+            wrong, step = ([] if self._starts(values) else ["start"]), None
         self.broken.update(wrong)
         self._last, self._step, self._last_ns = values, step, stamp_ns
 
     def _wrong(self, step: FloatArray) -> list[str]:
         fast = np.abs(step) > self._fastest * (1.0 + ROUNDING)
-        sharp = np.abs(step - self._step) > self._sharpest * (1.0 + ROUNDING)
+        before = step if self._step is None else self._step
+        sharp = np.abs(step - before) > self._sharpest * (1.0 + ROUNDING)
         return [name for name, found in (("velocity", fast), ("acceleration", sharp)) if found.any()]
 
     def _starts(self, values: FloatArray) -> bool:
