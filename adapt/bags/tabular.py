@@ -72,7 +72,7 @@ def import_tables(
     bags = []
     for path in paths:
         name = "-".join(path.relative_to(source).parts).removesuffix(".gz").removesuffix(".csv")
-        _write_bag(out / name, specification, read_table(path, columns))
+        write_bag(out / name, specification, read_table(path, columns))
         bags.append(out / name)
     return bags
 
@@ -139,7 +139,8 @@ def read_table(path: Path, columns: LogColumns) -> LogTable:
     return LogTable(stamp_ns, dict(zip(columns.channels, measured, strict=True)), action)
 
 
-def _write_bag(folder: Path, specification: RobotSpecification, log: LogTable) -> None:
+def write_bag(folder: Path, specification: RobotSpecification, log: LogTable) -> None:
+    """Write a log as a bag on the topics of the robot file; stamps on top of `EPOCH_NS`."""
     types, action = standard_types(), specification.action
     measurements = MeasurementWriter(
         specification.channels, lambda topic, type_name: blank_message(types, type_name)

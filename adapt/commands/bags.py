@@ -29,7 +29,9 @@ def info(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="Folder of logs: .npz, or tables (.csv, .csv.gz).")],
+    source: Annotated[
+        Path, typer.Argument(help="Folder of logs: .npz, tables (.csv, .csv.gz), or a LeRobot data set.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the bags, one for each log.")],
     robot: output.RobotName = "so101",
     columns: output.Columns = None,
