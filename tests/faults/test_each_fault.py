@@ -21,3 +21,8 @@ def test_what_is_promised_of_it_is_kept(stage: Stage, trial: Trial) -> None:
     stage.until(lambda: stage.moves(0.003), "motion")
     outcome = try_fault(stage, trial)
     assert not outcome.broken
+
+
+def test_the_table_names_every_fault() -> None:
+    rows = [line.split("|")[1].strip() for line in TABLE.read_text().splitlines() if line.startswith("| ")]
+    assert {trial.name for trial in TRIALS} <= set(rows)
