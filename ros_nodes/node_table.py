@@ -223,6 +223,8 @@ def _names() -> list[str]:
 
 
 def _check(options: Options) -> None:
+    # Before anything starts: without a limit in it there is no robot.
+    load_robot(options.robot)
     if options.sim and options.bag is not None:
         raise UserError("options 'sim' and 'bag': give one of the two, a stand-in or a bag")
     if options.speed is not None and options.bag is None:
