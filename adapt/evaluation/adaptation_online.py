@@ -105,8 +105,8 @@ def learn_online(
             clock.advance(tick)
             learner.feed(replace(tick, version=version))
             rests -= 1
-            report(tick, learner.work() if rests < 0 else [])
-            if rests < 0:
+            report(tick, learner.work() if rests <= 0 else [])
+            if rests <= 0:
                 rests = IDENTIFYING_TICKS if learner.status()["identifying"] else WORK_TICKS
             if learner.incumbent != version:
                 version = learner.incumbent

@@ -20,6 +20,7 @@ class SegmentBuffer:
 
     Attributes:
         refused: how many ticks were refused or left out, by reason.
+        candidate_waits: whether the next segments are wanted by the gate.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class SegmentBuffer:
         stored = ledger.records.segments
         self._newest_ns = stored[-1].last_stamp_ns if stored else -(2**62)
         self.refused: Counter[str] = Counter()
+        self.candidate_waits = False
 
     def offer(self, tick: Tick) -> None:
         """Take one tick; the one that completes a segment stores it.
@@ -49,7 +51,7 @@ class SegmentBuffer:
         if self._open and not self._continues(self._open[-1], tick):
             self._close()
         if not self._open:
-            split = self._ledger.assign_next_segment()
+            split = self._ledger.assign_next_segment(self.candidate_waits)
             if self._within_guard(split, tick):
                 self.refused["guard"] += 1
                 return

@@ -125,6 +125,11 @@ class Judging:
         """Whether the evidence so far speaks for the candidate."""
         return bool(self._gate.evidence()["e_better"] >= 1.0) if self.trial is None else self.trial.winning
 
+    @property
+    def losing(self) -> bool:
+        """Whether it speaks against the candidate, two to one."""
+        return self.trial is None and bool(self._gate.evidence()["e_better"] < 0.5)
+
     def decide(self) -> Decision:
         """Decide on what was seen so far."""
         decision = self._decide_on_forecasts()

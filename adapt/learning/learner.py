@@ -22,16 +22,16 @@ from adapt.learning.plausibility import Plausibility
 from adapt.learning.recipes import default_recipe
 from adapt.learning.records import Training
 from adapt.learning.round import Round
-from adapt.learning.segment import Segment
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.splits import Split
+from adapt.learning.supply import Supply
 from adapt.learning.trial import LiveRobot
 from adapt.model.checkpoint import content_hash
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 from adapt.registry.registry import Registry
 from adapt.robot.specification import RobotSpecification
-from adapt.stream.tick import Tick
+from adapt.stream.tick import FloatArray, Tick
 
 
 class Learner:
@@ -73,8 +73,6 @@ class Learner:
         self.registry = registry
         self.ledger = ledger
         self.buffer = SegmentBuffer(specification, ledger, clock, settings.future_tolerance_s)
-        self._fresh_ticks = settings.fresh_adapt_s * specification.rate_hz
-        self._changed_ticks = settings.changed_adapt_s * specification.rate_hz
         # Forgetting is judged on windows that no update has rehearsed.
         self._rehearsal = None if rehearsal is None else rehearsal.select(slice(1, None, 2))
         self._forgetting = (
@@ -86,11 +84,13 @@ class Learner:
         self._told_refused: set[int] = set()
         watched = registry, self.buffer, ledger, self._plausibility
         self._drift = DriftWatch(settings.drift, settings.gate.saturation, *watched)
+        self._supply = Supply(settings, specification.rate_hz, ledger, self._plausibility, self._drift)
         self._robot = LiveRobot(specification) if live else None
         self._examine = examine
         self._seed = seed
         self._events: list[Event] = []
         self._round: Round | None = None
+        self._identified: FloatArray | None = None
         self._last_loss: float | None = None
         self._told_spent = {split for split in Split if ledger.spent(split)}
         self.incumbent = first_version(registry, model)
@@ -105,6 +105,7 @@ class Learner:
         """
         stored = len(self.ledger.records.segments)
         sealed = self.ledger.records.sealing
+        self.buffer.candidate_waits = self._judging is not None and self._judging.trial is None
         try:
             self.buffer.offer(tick)
         except BudgetSpent:
@@ -142,8 +143,8 @@ class Learner:
     def idle(self) -> bool:
         """Whether `work` has nothing to do until more ticks come."""
         if self._judging is not None:
-            return self._judging.waiting and not self._outgrown(self._judging)
-        return self._round is None and not self._enough_for_a_round()
+            return self._judging.waiting and not self._supply.outgrown(self._judging)
+        return self._round is None and not self._supply.enough()
 
     def work(self) -> list[Event]:
         """Do one bounded piece of training or judging, and tell what happened since the last call.
@@ -158,7 +159,7 @@ class Learner:
             self._judge(self._judging)
         elif self._round is not None:
             self._train(self._round)
-        elif self._enough_for_a_round():
+        elif self._supply.enough():
             self._begin_round()
         for number, reason in self._plausibility.refused.items():
             if number not in self._told_refused:
@@ -187,41 +188,8 @@ class Learner:
             "gate": None if judging is None else judging.evidence(),
         }
 
-    def _enough_for_a_round(self) -> bool:
-        if self.ledger.spent(Split.GATE):
-            return False
-        trainings = self.ledger.records.trainings
-        last = trainings[-1].entry if trainings else 0
-        return self._adapt_ticks(since=last) >= self._enough_ticks(last)
-
-    def _enough_ticks(self, last_training: int) -> float:
-        """Fresh ticks for a training: few where the robot has changed since the last one."""
-        changed = self._drift.changed > last_training
-        return min(self._changed_ticks, self._fresh_ticks) if changed else self._fresh_ticks
-
-    def _outgrown(self, judging: Judging) -> bool:
-        """Whether a candidate that is not winning could have a successor that knows twice as much."""
-        made = judging.training.entry
-        fresh = self._adapt_ticks(since=made)
-        doubled = fresh >= self._adapt_ticks(0) - fresh
-        enough = fresh >= self._enough_ticks(made) and (doubled or self._drift.changed > made)
-        return enough and not judging.winning
-
-    def _adapt_ticks(self, since: int) -> int:
-        """Usable ticks of the adapt split that were stored after an entry of the ledger."""
-        return sum(each.ticks for each in self._usable() if each.stored > since)
-
-    def _usable(self) -> list[Segment]:
-        return self._plausibility.usable(self.ledger.segments(Split.ADAPT))
-
-    def _to_learn_from(self) -> list[Segment]:
-        """All that is usable; once the robot has changed, only what came since, as soon as that is enough."""
-        usable = self._usable()
-        since = [each for each in usable if each.stored > self._drift.changed]
-        return since if sum(each.ticks for each in since) >= self._changed_ticks else usable
-
     def _begin_round(self) -> None:
-        segments = self._to_learn_from()
+        segments = self._supply.segments()
         self._round = Round(
             self.specification,
             self.update,
@@ -230,13 +198,14 @@ class Learner:
             self.buffer.windows(segments),
             self._rehearsal,
             self._seed * 1_000_003 + len(self.ledger.records.trainings),
+            self._identified,
         )
 
     def _train(self, current: Round) -> None:
         model = current.step(self.settings.steps_at_once)
         self._last_loss = current.last_loss
         if model is not None:
-            self._round = None
+            self._round, self._identified = None, current.identified
             self._freeze(model, current)
 
     def _freeze(self, model: WorldModel, made_by: Round) -> None:
@@ -263,7 +232,7 @@ class Learner:
             self._tell("admitted", {"version": version, "reason": decision.reason, **decision.evidence})
         elif decision.kind == "reject":
             self._reject(judging, decision)
-        elif segment is None and self._outgrown(judging):
+        elif segment is None and self._supply.outgrown(judging):
             reason = "not winning when there was much new data: a successor is trained"
             self._reject(judging, Decision("reject", reason, decision.evidence))
 

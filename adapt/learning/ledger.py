@@ -63,8 +63,8 @@ class Ledger:
         for entry in entries:
             self.records.apply(entry)
 
-    def assign_next_segment(self) -> Split:
-        """Decide what the next segment is for, before any of it is seen.
+    def assign_next_segment(self, candidate_waits: bool = False) -> Split:
+        """Decide what the next segment is for, before any of it is seen; see `SplitPlan`.
 
         Asking again before it is stored, even after a restart, gives the same answer.
 
@@ -74,11 +74,12 @@ class Ledger:
         """
         if self.records.pending is not None:
             return self.records.pending.split
-        draw = self.records.next_draw()
+        draw = self.records.next_draw(candidate_waits)
         if draw is None:
             raise BudgetSpent(f"{self.path}: all {self.records.budget.total_ticks} ticks are spent")
         number = len(self.records.assignments)
-        self._write("assigned", {"segment": number, "draw": draw[0], "split": draw[1].value})
+        body = {"segment": number, "draw": draw[0], "split": draw[1].value}
+        self._write("assigned", {**body, "candidate_waits": candidate_waits})
         return draw[1]
 
     def store(self, ticks: Sequence[Tick]) -> Segment:

@@ -192,14 +192,14 @@ class Records:
         """Whether not even one more segment fits."""
         return self.remaining(split) < self.plan.segment_ticks
 
-    def next_draw(self) -> tuple[int, Split] | None:
+    def next_draw(self, candidate_waits: bool) -> tuple[int, Split] | None:
         """The next place of the plan whose split is not spent; None when all are."""
         if all(self.spent(split) for split in Split):
             return None
         draw = self.assignments[-1].draw + 1 if self.assignments else 0
-        while self.spent(self.plan.draw(draw)):
+        while self.spent(split := self.plan.draw(draw, candidate_waits)):
             draw += 1
-        return draw, self.plan.draw(draw)
+        return draw, split
 
     def trained_on(self, version: str) -> set[int]:
         """Segments that made a version or any of its ancestors."""

@@ -14,6 +14,7 @@ from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.identified import IdentifiedSimulators, can_be_identified
+from adapt.stream.tick import FloatArray
 
 
 class Round:
@@ -33,8 +34,19 @@ class Round:
         windows: Windows,
         rehearsal: Windows | None,
         seed: int,
+        start: FloatArray | None = None,
     ):
-        """`windows` are those of the segments; `rehearsal` comes from the simulation of the pretraining.
+        """Begin.
+
+        Args:
+            specification: the robot.
+            settings: of the training.
+            incumbent: what it begins with.
+            segments: that it learns from.
+            windows: those of the segments.
+            rehearsal: from the simulation of the pretraining, None for none.
+            seed: of everything random.
+            start: what the round before has `identified`, if there was one.
 
         Raises:
             UserError: the settings want simulators like the robot, and it is none that `can_be_identified`.
@@ -52,7 +64,7 @@ class Round:
                 f"robot '{specification.name}': key 'update.simulated_share' must be 0: only arms of servos"
                 " with ranges in 'simulation.randomisation' can be identified"
             )
-        self._simulators = IdentifiedSimulators(specification, windows, seed) if identified else None
+        self._simulators = IdentifiedSimulators(specification, windows, seed, start) if identified else None
         self._update = None if identified else self._begin(None)
 
     def _begin(self, simulated: Windows | None) -> DynamicsUpdate:
@@ -64,6 +76,11 @@ class Round:
     def identifying(self) -> bool:
         """Whether simulators like the robot are still looked for: steps take seconds, not milliseconds."""
         return self._update is None
+
+    @property
+    def identified(self) -> FloatArray | None:
+        """What another round can begin with; None where nothing is identified."""
+        return None if self._simulators is None else self._simulators.shares
 
     @property
     def taken(self) -> int:

@@ -24,6 +24,9 @@ class SplitPlan:
 
     Segment n falls where (offset + n * golden ratio) mod 1 lies among the shares. This sequence keeps
     every share at every length (low discrepancy) and has no period that a repeated motion could hit.
+
+    While a candidate waits to be judged, adapt and gate change places: gate segments from before it was made
+    say nothing of it, and one that is better should not wait.
     """
 
     def __init__(self, budget: Budget, rate_hz: float, seed: int):
@@ -32,10 +35,11 @@ class SplitPlan:
         shares = {Split.ADAPT: budget.adapt, Split.GATE: budget.gate, Split.AUDIT: budget.audit}
         self.ticks = {split: round(share * budget.total_ticks) for split, share in shares.items()}
         self._splits = tuple(shares)
-        self._borders = np.cumsum(list(shares.values()))[:-1]
+        usual = list(shares.values())
+        self._borders = {False: np.cumsum(usual)[:-1], True: np.cumsum([usual[1], usual[0]])}
         self._offset = float(np.random.default_rng(seed).random())
 
-    def draw(self, number: int) -> Split:
+    def draw(self, number: int, candidate_waits: bool = False) -> Split:
         """The split of segment `number`, counted from 0, while no split is spent."""
         place = (self._offset + number * GOLDEN) % 1.0
-        return self._splits[int(np.searchsorted(self._borders, place, side="right"))]
+        return self._splits[int(np.searchsorted(self._borders[candidate_waits], place, side="right"))]

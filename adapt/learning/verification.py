@@ -84,7 +84,10 @@ def _replay(journal: Journal) -> tuple[Records | None, list[str]]:
 
 def _plan_problems(records: Records, entry: Entry) -> Iterator[str]:
     if entry.kind == "assigned":
-        due = records.next_draw()
+        waits = entry.body.get("candidate_waits", False)
+        if waits and not records.trainings:
+            yield f"entry {entry.number}: a candidate is said to wait, and none was ever made"
+        due = records.next_draw(waits)
         if due is None or (entry.body["draw"], entry.body["split"]) != (due[0], due[1].value):
             yield f"entry {entry.number}: segment {entry.body['segment']} has another split than was drawn"
         if records.pending is not None:

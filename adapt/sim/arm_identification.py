@@ -20,7 +20,7 @@ from adapt.sim.arms import PER_ARM, Arms, arms_at, ranges_of
 from adapt.sim.simulator import COMMANDS_PER_TICK, Simulator
 from adapt.stream.tick import FloatArray
 
-MOST_WINDOWS = (32, 32, 32, 64, 64)
+FROM_AFAR, FROM_NEARBY = (32, 32, 32, 64, 64), (64, 64)
 """In each round so many, evenly spread, are simulated for each trial of parameters; a round moves them along
 one set of derivatives."""
 PRIOR_DEVIATION = 0.5
@@ -37,10 +37,14 @@ TOLD = 0.5
 
 
 class ArmIdentification:
-    """Fits arms to real windows, a bounded piece of work at a time; nothing in it is random."""
+    """Fits arms to real windows, a bounded piece of work at a time; nothing in it is random.
 
-    def __init__(self, spec: RobotSpecification, windows: Windows) -> None:
-        """`windows` are real ones, at least one; their observation begins with the servos' angles, rad.
+    Attributes:
+        shares: the best by now, shape (P,); see `ArmPosterior`.
+    """
+
+    def __init__(self, spec: RobotSpecification, windows: Windows, start: FloatArray | None = None) -> None:
+        """`windows` are real ones, at least one; `start` are shares that were found for the robot before.
 
         Raises:
             UserError: see `ranges_of` and `load_model`.
@@ -54,14 +58,15 @@ class ArmIdentification:
                 width = 1 if name in PER_ARM else spec.action_size
                 self._columns[name] = np.arange(size, size + width)
                 size += width
-        self._shares = np.full(size, 0.5)
+        self.shares = np.full(size, 0.5) if start is None else start
+        self._most_windows = FROM_AFAR if start is None else FROM_NEARBY
         self._noise = np.full(spec.action_size, SMALLEST_NOISE)
         self._round = 0
         self._select()
 
     def _select(self) -> None:
         """Take the windows of this round; what was computed for others is void."""
-        most = MOST_WINDOWS[min(self._round, len(MOST_WINDOWS) - 1)]
+        most = self._most_windows[min(self._round, len(self._most_windows) - 1)]
         some = self._windows.select(slice(None, None, -(-len(self._windows) // most)))
         angles = self._spec.channel_slice(self._spec.action.targets or "")
         self._seen = some.observation[..., angles].double().numpy()
@@ -71,29 +76,29 @@ class ArmIdentification:
 
     def advance(self) -> bool:
         """Improve the fit by one round; gives whether it was the last, after which nothing is left to do."""
-        if self._round and MOST_WINDOWS[self._round] != MOST_WINDOWS[self._round - 1]:
+        if self._round and self._most_windows[self._round] != self._most_windows[self._round - 1]:
             self._select()
-        before = self._shares
+        before = self.shares
         # Of a normal distribution the median of the magnitude is 0.675 deviations.
         typical = np.median(np.abs(self._errors(before)), axis=(0, 1)) / 0.675
         self._noise = np.maximum(typical, SMALLEST_NOISE)
         found = least_squares(
             self._residuals, before, jac=self._jacobian, bounds=(0.0, 1.0), loss="soft_l1", max_nfev=4
         )
-        self._shares = found.x
+        self.shares = found.x
         self._round += 1
-        return self._round == len(MOST_WINDOWS)
+        return self._round == len(self._most_windows)
 
     def posterior(self) -> ArmPosterior:
         """What is known by now."""
-        errors, slopes = self._errors(self._shares), self._jacobian(self._shares)
-        robust = 1.0 / np.sqrt(1.0 + self._residuals(self._shares) ** 2)
-        robust[-len(self._shares) :] = 1.0  # the prior is no measurement
+        errors, slopes = self._errors(self.shares), self._jacobian(self.shares)
+        robust = 1.0 / np.sqrt(1.0 + self._residuals(self.shares) ** 2)
+        robust[-len(self.shares) :] = 1.0  # the prior is no measurement
         precision = (slopes * robust[:, None]).T @ slopes
         return ArmPosterior(
             self._spec,
             self._columns,
-            self._shares,
+            self.shares,
             np.linalg.inv(precision),
             np.sqrt(np.square(errors).mean(axis=(0, 1))),
         )

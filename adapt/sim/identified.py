@@ -9,6 +9,7 @@ import numpy as np
 from adapt.model.windows import Windows
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.arm_identification import ArmIdentification, ArmPosterior
+from adapt.stream.tick import FloatArray
 
 ARMS = 128
 EPISODE_S = 20.0
@@ -27,13 +28,20 @@ class IdentifiedSimulators:
     The same windows and seed give the same simulated windows.
     """
 
-    def __init__(self, specification: RobotSpecification, windows: Windows, seed: int) -> None:
-        """`specification` is one that `can_be_identified`; `windows` are real, at least one.
+    def __init__(
+        self,
+        specification: RobotSpecification,
+        windows: Windows,
+        seed: int,
+        start: FloatArray | None = None,
+    ) -> None:
+        """`specification` is one that `can_be_identified`; `windows` are real, at least one; `start` are the
+        `shares` that were found before, which saves most of the work.
 
         Raises:
             UserError: see `ArmIdentification`.
         """
-        self._identification = ArmIdentification(specification, windows)
+        self._identification = ArmIdentification(specification, windows, start)
         self._generator = np.random.default_rng(seed)
         self._posterior: ArmPosterior | None = None
 
@@ -44,6 +52,11 @@ class IdentifiedSimulators:
         if self._identification.advance():
             self._posterior = self._identification.posterior()
         return None
+
+    @property
+    def shares(self) -> FloatArray:
+        """What was found by now; see `ArmPosterior`."""
+        return self._identification.shares
 
     def as_dict(self) -> dict[str, Any] | None:
         """What was identified, for JSON; None before."""

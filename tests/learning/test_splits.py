@@ -33,3 +33,15 @@ def test_the_budget_is_shared_out_whole():
     assert sum(plan.ticks.values()) == BUDGET.total_ticks
     assert plan.segment_ticks == 50
     assert plan.guard_ns == pytest.approx(0.6e9)
+
+
+@given(st.integers(0, 2**32), st.integers(0, 10_000))
+def test_while_a_candidate_waits_adapt_and_gate_change_places(seed: int, start: int) -> None:
+    plan = SplitPlan(BUDGET, 25, seed)
+    usual, waiting = (
+        [plan.draw(number, waits) for number in range(start, start + 100)] for waits in (False, True)
+    )
+    for split, other in ((Split.ADAPT, Split.GATE), (Split.GATE, Split.ADAPT), (Split.AUDIT, Split.AUDIT)):
+        assert abs(usual.count(split) - waiting.count(other)) <= 4
+    sealed = [number for number in range(100) if usual[number] is Split.AUDIT]
+    assert sealed == [number for number in range(100) if waiting[number] is Split.AUDIT]
