@@ -1,6 +1,4 @@
-"""The nodes beside a real robot, whose driver runs already. It moves after: ros2 service call
-/safety/arm std_srvs/srv/Trigger.
-"""
+"""The nodes beside a real robot, whose driver runs already. It moves after: adapt safety arm --why ..."""
 
 from dataclasses import replace
 

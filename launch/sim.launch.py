@@ -1,4 +1,4 @@
-"""The nodes and a stand-in robot. It moves after: ros2 service call /safety/arm std_srvs/srv/Trigger."""
+"""The nodes and a stand-in robot. It moves after: adapt safety arm --why ..."""
 
 from dataclasses import replace
 

@@ -175,7 +175,11 @@ class PlannerNode(LifecycleNode):
             self.get_logger().error(f"{TURN_TOPIC}: {error}", throttle_duration_sec=5.0)
 
     def _on_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        reason = self._apply({parameter.name: parameter.value for parameter in parameters})
+        changes = {parameter.name: parameter.value for parameter in parameters}
+        if "version" in changes and "promote" not in self._specification.access.allow:
+            reason = "promote is refused: the robot file's key 'access.allow' does not name it"
+        else:
+            reason = self._apply(changes)
         return SetParametersResult(successful=not reason, reason=reason)
 
     def _apply(self, changes: dict[str, object]) -> str:
