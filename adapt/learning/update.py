@@ -1,15 +1,10 @@
 """Supervised updates of the dynamics on real windows; everything else of the model is frozen.
 
 As in SimDist (arXiv 2603.15759) the dynamics go on with their pretraining loss on real data. With
-little data they would forget the rest, so each batch holds windows from simulation (rehearsal), and
-the weights are pulled back to the parent's.
-
-All weights change by default, in 600 steps and without a blend. On a real SO-101 (every fourth of 40
-motions held out; RMS over the next 0.52 s, 0.0068 rad before; pieces of 10 s from the other motions) this
-gives 0.0063 rad after 2 minutes and 0.0060 after 5 (two draws, one draw); 200 steps, blended by three
-quarters, gave 0.0064 and 0.0062. The other methods were compared at those 200 steps: adapters of low rank
-gave 0.0065 and 0.0063, the residual 0.0066 and 0.0066, the linear part alone 0.0067 and 0.0066. How
-SimDist's recipe compares is not decided: see docs/adaptation.md.
+little data they would forget the rest, and follow what is accidental in the little. So each batch also
+holds windows from the simulation of the pretraining (rehearsal), and windows from simulators like the
+robot, where the real data can identify such; without these the weights are pulled back to the parent's.
+What each of this is worth is in docs/adaptation.md.
 """
 
 from __future__ import annotations
