@@ -15,7 +15,7 @@ from ros_nodes.processes import Death, NodeProcess
 from ros_nodes.up import Stack
 from ros_nodes.witness import Witness
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """As long as a node may take to come back on a machine that does other things besides."""
 CALLS = {"stopped": "/safety/reset", "dry_run": "/safety/arm"}
 """What leads out of a state of the safety node."""
@@ -94,7 +94,7 @@ class Stage:
         """Do what an operator does until the robot is driven: reset a stop, arm, wait.
 
         Raises:
-            UserError: it is not driven within a minute.
+            UserError: it is not driven in time.
         """
         self.until(self._drives, "driving")
 

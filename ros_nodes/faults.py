@@ -172,7 +172,7 @@ def try_fault(stage: Stage, trial: Trial) -> Outcome:
     """Let a fault strike a robot that is driven, and wait until it is driven again.
 
     Raises:
-        UserError: that takes longer than a minute.
+        UserError: that takes longer than two minutes.
     """
     limits, dead, since_ns = Counter(stage.witness.limits.broken), len(stage.deaths), time.time_ns()
     with trial.strike(stage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from adapt.errors import UserError
 from ros_nodes.fault_stage import Stage
 from ros_nodes.faults import TRIALS, Outcome, Trial, try_fault
 from ros_nodes.footprint import Footprint
@@ -18,6 +20,7 @@ from ros_nodes.node_table import Options
 from ros_nodes.own_network import has_own_network, own_network
 from ros_nodes.signals import signals_interrupt_once
 
+MOST_STUCK = 3
 LONGEST_PEACE_S = 4.0
 """Between two faults."""
 SETTLE_S = 5.0
@@ -76,7 +79,7 @@ def soak(options: Options, minutes: float, seed: int, progress: Callable[[float,
     """Drive a stand-in and let one fault after another strike, in an order that `seed` gives.
 
     Raises:
-        UserError: the stack does not start, or the robot is not driven again after a fault.
+        UserError: the stack does not start.
     """
     with signals_interrupt_once(), own_network(), Stage(options) as stage:
         stage.wait(SETTLE_S)
@@ -89,13 +92,25 @@ def soak_stage(stage: Stage, minutes: float, seed: int, progress: Callable[[floa
     trials = [each for each in TRIALS if has_own_network() or not each.own_network]
     logs, begin_s, begin_ns = _Logs(stage), time.monotonic(), time.time_ns()
     order: list[Trial] = []
+    stuck = 0
     while (gone_s := time.monotonic() - begin_s) < 60.0 * minutes:
         # Each comes once before any comes again.
         order = order or generator.sample(trials, len(trials))
         trial = order.pop()
         progress(gone_s / (60.0 * minutes), trial.name)
-        _peace(stage, generator, result)
-        _count(result, trial, try_fault(stage, trial))
+        try:
+            _peace(stage, generator, result)
+            outcome = try_fault(stage, trial)
+        except UserError as error:
+            # What is stuck once may still come back; three times in a row it will not.
+            result.unexplained.append(f"'{trial.name}': {error}")
+            stuck += 1
+            if stuck == MOST_STUCK:
+                break
+            continue
+        stuck = 0
+        _count(result, trial, outcome)
+        _note(stage, trial, outcome)
         result.exceptions += logs.exceptions(f"after '{trial.name}'", trial.ends)
         running = {name: process.pid for name, process in stage.stack.processes.items()}
         footprint.look({**running, "this command": os.getpid()}, time.monotonic())
@@ -129,6 +144,13 @@ def _count(result: Soak, trial: Trial, outcome: Outcome) -> None:
     tally.deaths += len(outcome.deaths)
     tally.slowest_s = max(tally.slowest_s, outcome.seconds)
     result.unexplained += [f"'{trial.name}': {each}" for each in outcome.broken]
+
+
+def _note(stage: Stage, trial: Trial, outcome: Outcome) -> None:
+    """A line of the soak's own log, in the store: what struck, and what came of it."""
+    said = {"stamp_ns": time.time_ns(), "fault": trial.name, **asdict(outcome)}
+    with (stage.stack.options.store / "soak.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps(said, default=str) + "\n")
 
 
 def _interventions(events: Sequence[dict[str, Any]]) -> dict[str, int]:

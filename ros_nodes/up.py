@@ -22,6 +22,8 @@ DISCOVERY_S = 3.0
 """Whoever runs in this domain is found within this time: 2 to 2.5 s were measured for a late joiner."""
 START_S = 30.0
 """The longest that a node may take to appear or to configure: two cores may have to load torch twice."""
+START_AGAIN_S = 90.0
+"""Where the machine is busy, which may be why a node died, to kill it while it starts helps nobody."""
 ANSWER_S = 10.0
 END_S = 20.0
 """Longer than any node needs; the robot is at rest before the others are asked to end."""
@@ -189,7 +191,7 @@ class Stack:
         if entry.silent_s is None or process.exit_code is not None or self._caretaker is None:
             return False
         heard_s = self._caretaker.heard_s.get(entry.name, 0.0)
-        expected_s = max(heard_s + entry.silent_s, process.started_s + START_S)
+        expected_s = max(heard_s + entry.silent_s, process.started_s + START_AGAIN_S)
         return time.monotonic() > expected_s
 
     def _after_death(self, entry: NodeEntry, parameters: Parameters) -> str:

@@ -70,7 +70,7 @@ def test_a_node_that_must_not_come_back_stops_the_robot(stack: Stack) -> None:
 def test_a_node_that_falls_silent_is_killed_and_comes_back(stack: Stack) -> None:
     planner: Any = stack.processes["planner"]
     assert not stack.tend()
-    planner.started_s -= 100.0
+    planner.started_s -= 200.0
     stack._caretaker.heard_s["planner"] = time.monotonic() - 1.0  # type: ignore[union-attr]
     assert not stack.tend()
     stack._caretaker.heard_s["planner"] -= 10.0  # type: ignore[union-attr]
