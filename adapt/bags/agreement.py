@@ -41,7 +41,9 @@ class Agreement:
         return asdict(self)
 
 
-def compare_with_live(path: Path, specification: RobotSpecification) -> Agreement | None:
+def compare_with_live(
+    path: Path, specification: RobotSpecification, msg_dir: Path | None = None
+) -> Agreement | None:
     """Make the ticks of a bag anew, by the same code, and compare them with the recorded ones.
 
     The first ticks, whose messages lie before the bag begins, are left out.
@@ -54,14 +56,16 @@ def compare_with_live(path: Path, specification: RobotSpecification) -> Agreemen
     """
     different: Counter[str] = Counter()
     ticks = same = 0
-    for live, again in _pairs(path, specification):
+    for live, again in _pairs(path, specification, msg_dir):
         found = [part for part in PARTS if not _equal(getattr(live, part), getattr(again, part))]
         ticks, same = ticks + 1, same + (not found)
         different.update(found)
     return Agreement(ticks, same, dict(different)) if ticks else None
 
 
-def _pairs(path: Path, specification: RobotSpecification) -> Iterator[tuple[Tick, Tick]]:
+def _pairs(
+    path: Path, specification: RobotSpecification, msg_dir: Path | None
+) -> Iterator[tuple[Tick, Tick]]:
     assembler = TickAssembler(specification)
     delay_ns = round(specification.sampling_delay_s * 1e9)
     silent = {channel.topic for channel in specification.channels.values()} | {specification.action.topic}
@@ -74,7 +78,7 @@ def _pairs(path: Path, specification: RobotSpecification) -> Iterator[tuple[Tick
             if first_ns is not None and live.stamp_ns > first_ns:
                 yield live, assembler.assemble(live.index, live.stamp_ns + delay_ns)
 
-    with Bag(path) as bag:
+    with Bag(path, msg_dir) as bag:
         for topic, _, receive_ns, message in bag.messages([*assembler.topics, PROPOSAL_TOPIC, TICK_TOPIC]):
             yield from made(receive_ns)
             if topic == TICK_TOPIC:

@@ -34,7 +34,7 @@ def doctor(
     agreement: Agreement | None = None
     if bag is not None:
         inspection = inspect_bag(specification, bag, msg_dir)
-        agreement = None if inspection.problems else compare_with_live(bag, specification)
+        agreement = None if inspection.problems else compare_with_live(bag, specification, msg_dir)
     elif live:
         inspection = ros.live("doctor").inspect_live(specification, seconds)
     else:

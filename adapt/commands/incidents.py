@@ -36,6 +36,7 @@ def list_(store: output.Store = output.DEFAULT_STORE, json: output.Json = False)
     table = output.table(
         f"{len(incidents)} incidents in {store}", "id", "trigger", "severity", ">seconds", "model", "blessed"
     )
+    table.columns[0].no_wrap = True  # It is copied from here.
     for each in incidents:
         card = each.card
         seconds = f"{(card.end_ns - card.start_ns) * 1e-9:.1f}"
