@@ -61,3 +61,18 @@ def test_returns_and_rollbacks_say_who_drove():
 def test_evidence_of_another_form_is_given_as_it_is():
     assert explain("rejected", {"largest_loss": 0.25}) == ["largest loss: 0.25"]
     assert explain("admitted", {}) == []
+
+
+def test_it_is_told_which_incidents_a_candidate_failed():
+    evidence = {
+        "candidate_error": 0.1,
+        "incumbent_error": 0.2,
+        "segments": 0,
+        "incidents": [
+            {"incident": "fell", "passed": True, "why": "within"},
+            {"incident": "shook", "passed": False, "why": "error 0.2 rad above 0.1 rad"},
+        ],
+    }
+    told = explain("rejected", evidence)
+    assert "Incidents: it passes 1 of 2 that are blessed." in told
+    assert "Incident shook failed: error 0.2 rad above 0.1 rad" in told

@@ -195,3 +195,13 @@ def test_beginning_from_scratch_goes_with_no_checkpoint(adapt, bag, checkpoint):
     arguments = ("replay", bag, "--robot", "so101", "--scratch")
     assert "--scratch" in adapt.refused(*arguments, "--checkpoint", checkpoint)
     assert "--scratch" in adapt.refused(*arguments, "--no-learn")
+
+
+def test_incidents_that_are_required_must_be_given(adapt, bag, checkpoint, tmp_path):
+    required = tmp_path / "required.yaml"
+    required.write_text("gate: {incidents: required}\n")
+    replay = ("replay", bag, "--robot", "so101", "--checkpoint", checkpoint, "--out", tmp_path / "out")
+    assert "--incidents" in adapt.refused(*replay, "--settings", required)
+    assert "there are no incidents in it" in adapt.refused(*replay, "--incidents", tmp_path)
+    assert "no candidates" in adapt.refused(*replay, "--no-learn", "--incidents", tmp_path)
+    assert "--speed: it takes one bag" in adapt.refused(*replay, "--speed", 1, "--no-learn")
