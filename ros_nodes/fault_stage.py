@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 
 import numpy as np
@@ -19,6 +20,8 @@ PATIENCE_S = 120.0
 """As long as a node may take to come back on a machine that does other things besides."""
 CALLS = {"stopped": "/safety/reset", "dry_run": "/safety/arm"}
 """What leads out of a state of the safety node."""
+HARDWARE = 25
+"""Real-time priority of the stand-in: a robot's hardware does not wait for a processor."""
 GONE = "gone"
 """What is known of the safety node's state when its process has ended."""
 
@@ -38,7 +41,9 @@ class Stage:
         Raises:
             UserError: see `chosen_nodes`.
         """
-        self.stack = Stack(options)
+        given = options.overrides.get("stand_in", {})
+        stand_in = {"real_time_priority": HARDWARE, **given}
+        self.stack = Stack(replace(options, overrides={**options.overrides, "stand_in": stand_in}))
         self.witness = Witness(load_robot(options.robot))
         self.deaths: list[Death] = []
 

@@ -54,8 +54,10 @@ def killed(node: str) -> Strike:
 
     @contextmanager
     def strike(stage: Stage) -> Iterator[None]:
-        os.kill(stage.process(node).pid, signal.SIGKILL)
+        process = stage.process(node)
+        os.kill(process.pid, signal.SIGKILL)
         yield
+        stage.until(lambda: process.exit_code is not None, f"end of the node '{node}'")
 
     return strike
 

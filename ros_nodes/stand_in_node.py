@@ -33,6 +33,7 @@ from ros_nodes.base import (
     run,
     to_stamp,
 )
+from ros_nodes.real_time import request_priority
 
 PARAMETERS: dict[str, Any] = {
     "robot": "",
@@ -43,6 +44,7 @@ PARAMETERS: dict[str, Any] = {
     "publish_clock": False,
     "clock_hz": 200.0,
     "speed": 1.0,
+    "real_time_priority": 0,
 }
 SIMULATED_START_NS = 1_000_000_000
 """ROS takes a simulated time of zero for no time at all."""
@@ -58,6 +60,7 @@ class StandInNode(Node):
         rate_hz: measurements a second; 0 for twice the robot's rate.
         publish_clock: be the source of simulated time, on /clock with `clock_hz`, `speed` times as fast
             as the wall. Without it, simulated time is wall time.
+        real_time_priority: 1 to 99 where others may take the processor, which hardware does not share.
     Topic: /stand_in/set (std_msgs/String) {"field": "payload_mass", "value": 0.2} changes one number of
         the scenario; {"fault": {"kind": "frozen", "duration_s": 2.0}} lets what is measured arrive wrong
         for a while, see `adapt.sim.faults.Fault`.
@@ -67,6 +70,7 @@ class StandInNode(Node):
     def __init__(self) -> None:
         super().__init__("stand_in")
         parameters = declare_parameters(self, PARAMETERS)
+        request_priority(self, parameters["real_time_priority"])
         self._robot = robot_of(parameters)
         self._own_clock: bool = parameters["publish_clock"]
         self._speed: float = parameters["speed"] if self._own_clock else 1.0

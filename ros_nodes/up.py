@@ -191,7 +191,8 @@ class Stack:
         if entry.silent_s is None or process.exit_code is not None or self._caretaker is None:
             return False
         heard_s = self._caretaker.heard_s.get(entry.name, 0.0)
-        expected_s = max(heard_s + entry.silent_s, process.started_s + START_AGAIN_S)
+        heard_yet = heard_s > process.started_s
+        expected_s = heard_s + entry.silent_s if heard_yet else process.started_s + START_AGAIN_S
         return time.monotonic() > expected_s
 
     def _after_death(self, entry: NodeEntry, parameters: Parameters) -> str:
