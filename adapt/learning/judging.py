@@ -127,8 +127,8 @@ class Judging:
 
     @property
     def losing(self) -> bool:
-        """Whether it speaks against the candidate, two to one."""
-        return self.trial is None and bool(self._gate.evidence()["e_better"] < 0.5)
+        """Whether it speaks against the candidate, ten to one."""
+        return self.trial is None and bool(self._gate.evidence()["e_better"] < 0.1)
 
     def decide(self) -> Decision:
         """Decide on what was seen so far."""
