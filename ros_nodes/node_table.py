@@ -141,8 +141,8 @@ def _player(options: Options) -> Parameters:
 
 NODES: tuple[NodeEntry, ...] = (
     NodeEntry("stand_in", False, lambda options: options.sim, _stand_in, restarts=False),
-    NodeEntry("safety", False, lambda options: options.drives, _safety, silent_s=5.0),
-    NodeEntry("planner", True, lambda options: True, _planner, silent_s=5.0),
+    NodeEntry("safety", False, lambda options: options.drives, _safety, silent_s=10.0),
+    NodeEntry("planner", True, lambda options: True, _planner, silent_s=10.0),
     # It tells of itself between two steps of its work.
     NodeEntry("learner", False, lambda options: True, _learner, silent_s=30.0),
     NodeEntry("recorder", False, lambda options: True, _recorder),

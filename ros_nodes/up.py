@@ -187,13 +187,16 @@ class Stack:
                     self._processes[entry.name] = NodeProcess(entry, parameters, logs)
 
     def _is_silent(self, entry: NodeEntry, process: NodeProcess) -> bool:
-        """Whether a process that runs has told nothing of itself for too long."""
+        """Whether a process that runs has told nothing of itself for too long, while others were heard: where
+        nobody is, it is we who do not hear.
+        """
         if entry.silent_s is None or process.exit_code is not None or self._caretaker is None:
             return False
-        heard_s = self._caretaker.heard_s.get(entry.name, 0.0)
+        heard = self._caretaker.heard_s
+        heard_s, newest_s = heard.get(entry.name, 0.0), max(heard.values(), default=0.0)
         heard_yet = heard_s > process.started_s
         expected_s = heard_s + entry.silent_s if heard_yet else process.started_s + START_AGAIN_S
-        return time.monotonic() > expected_s
+        return newest_s > expected_s
 
     def _after_death(self, entry: NodeEntry, parameters: Parameters) -> str:
         """Start the node again or stop the robot; gives what was done."""

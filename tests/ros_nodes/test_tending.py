@@ -71,9 +71,13 @@ def test_a_node_that_falls_silent_is_killed_and_comes_back(stack: Stack) -> None
     planner: Any = stack.processes["planner"]
     assert not stack.tend()
     planner.started_s -= 200.0
-    stack._caretaker.heard_s["planner"] = time.monotonic() - 1.0  # type: ignore[union-attr]
+    heard = stack._caretaker.heard_s  # type: ignore[union-attr]
+    heard |= {"planner": time.monotonic() - 1.0, "learner": time.monotonic()}
     assert not stack.tend()
-    stack._caretaker.heard_s["planner"] -= 10.0  # type: ignore[union-attr]
+    # Where nobody is heard, it is not the nodes that are silent.
+    heard |= dict.fromkeys(heard, time.monotonic() - 50.0)
+    assert not stack.tend()
+    heard["learner"] = time.monotonic()
     (death,) = stack.tend()
     assert death.silent and "fell silent" in str(death)
     # It has its time to start anew, whatever was heard of the one before.
