@@ -151,6 +151,8 @@ def no_network(stage: Stage) -> Iterator[None]:
     """Nothing that is sent arrives: DDS loses everybody and has to find them again."""
     with interrupted_network():
         yield
+        # The witness is cut off, too: what was sent meanwhile it cannot judge.
+        stage.witness.limits.missed()
 
 
 @dataclass(frozen=True)

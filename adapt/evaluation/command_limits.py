@@ -40,11 +40,16 @@ class CommandLimits:
         self._last: FloatArray | None = None
         self._step: FloatArray | None = None
         self._last_ns = 0
+        self._blind = False
 
     def measured(self, position: FloatArray) -> None:
         """Take in where the robot says that it is, shape (A,), in the action's unit and order."""
         if np.isfinite(position).all():
             self._measured.append(position)
+
+    def missed(self) -> None:
+        """Commands may not have been heard: the next one is judged by no other."""
+        self._last, self._blind = None, True
 
     def command(self, values: FloatArray, stamp_ns: int) -> None:
         """Take in a command, shape (A,), that was sent at `stamp_ns`."""
@@ -59,7 +64,8 @@ class CommandLimits:
         silent = self._last is None or stamp_ns - self._last_ns > self._silence_ns
         if silent and (wrong or step is None):
             # How fast it sets off is known only by the next command.
-            wrong, step = ([] if self._starts(values) else ["start"]), None
+            wrong, step = ([] if self._blind or self._starts(values) else ["start"]), None
+        self._blind = False
         self.broken.update(wrong)
         self._last, self._step, self._last_ns = values, step, stamp_ns
 

@@ -54,6 +54,16 @@ def test_a_command_outside_the_range_is_named_at_every_tick() -> None:
     assert limits.broken == {"start": 1, "position": 2}
 
 
+def test_who_was_cut_off_begins_anew() -> None:
+    limits = CommandLimits(ROBOT)
+    for number, command in enumerate((HOME, HOME + 0.05, HOME + 0.6, HOME + 0.65, HOME + 1.0)):
+        limits.measured(HOME)
+        if number == 2:
+            limits.missed()
+        limits.command(command, number * PERIOD_NS)
+    assert limits.broken == {"velocity": 1, "acceleration": 1}
+
+
 def test_after_a_silence_a_command_may_begin_where_the_robot_stands_and_nowhere_else() -> None:
     assert judged([HOME, HOME + 0.05, HOME + 0.1, HOME], {3: 10}) == {}
     assert judged([HOME, HOME + 0.05, HOME + 0.1, HOME + 0.5], {3: 10}) == {"start": 1}
