@@ -45,8 +45,10 @@ class Supply:
         return self._fresh(last) >= self._enough_ticks(last)
 
     def outgrown(self, judging: Judging) -> bool:
-        """Whether a candidate that is not winning could have a successor that knows better: one that is losing
-        makes room for fresh data, another for twice as many."""
+        """Whether a candidate that is not winning could have a successor that knows better.
+
+        One that is losing makes room for fresh data, another for twice as many.
+        """
         made = judging.training
         fresh, changed = self._fresh(made), self._drift.changed > made.entry
         doubled = fresh >= sum(each.ticks for each in self._usable()) - fresh

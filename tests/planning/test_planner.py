@@ -140,7 +140,9 @@ def test_where_the_robot_may_fall_the_search_stays_around_the_policy() -> None:
     with torch.no_grad():
         model.policy.output.weight.normal_(std=0.1)
         model.dynamics.impulse_response.normal_()
-    searching = Planner(torque, model.eval(), PlannerSettings(samples_near_policy=32), torch.Generator().manual_seed(0))
+    searching = Planner(
+        torque, model.eval(), PlannerSettings(samples_near_policy=32), torch.Generator().manual_seed(0)
+    )
     noise = PlannerSettings().noise_near_policy
     for step in range(4):
         command = ramp(0.1 * step)

@@ -96,7 +96,9 @@ def test_the_search_stops_between_iterations_with_what_it_has(allowed: int) -> N
         return asked > allowed
 
     plan = planner().plan(*STILL, GOAL, enough=enough)
-    expected = planner(PlannerSettings(samples_near_policy=24, iterations_near_policy=allowed)).plan(*STILL, GOAL)
+    expected = planner(PlannerSettings(samples_near_policy=24, iterations_near_policy=allowed)).plan(
+        *STILL, GOAL
+    )
     assert plan.iterations == allowed and torch.equal(plan.actions, expected.actions)
 
 
@@ -194,7 +196,9 @@ def test_an_ensemble_is_judged_by_its_mean_less_what_its_members_disagree() -> N
 
 
 def test_members_that_agree_change_nothing() -> None:
-    cautious = planner(PlannerSettings(samples_near_policy=24, risk=3.0), members=(MODEL.dynamics, MODEL.dynamics))
+    cautious = planner(
+        PlannerSettings(samples_near_policy=24, risk=3.0), members=(MODEL.dynamics, MODEL.dynamics)
+    )
     plan, expected = cautious.plan(*STILL, GOAL), planner().plan(*STILL, GOAL)
     torch.testing.assert_close(plan.actions, expected.actions, atol=1e-4, rtol=0.0)
 
