@@ -185,14 +185,14 @@ class ArmPosterior:
         return arms_at(self.specification, count, {name: shares[:, at] for name, at in self.columns.items()})
 
     def windows(self, arms: int, seconds: float, generator: np.random.Generator) -> Windows:
-        """What such arms do in the mix of behaviours of the pretraining; every second window."""
+        """What such arms do in the mix of behaviours of the pretraining; every fourth window."""
         spec = self.specification
         drawn, ticks = self.draw(arms, generator), round(seconds * spec.rate_hz)
         episodes = generate_arm_episodes(spec, arms, ticks, generator, drawn)
         history, horizon = spec.history_ticks, spec.horizon_ticks
         return Windows.join(
             [
-                cut_windows(seen, action, seen[:, :0], history, horizon, 2)
+                cut_windows(seen, action, seen[:, :0], history, horizon, 4)
                 for seen, action in zip(episodes.observation, episodes.action, strict=True)
             ]
         )

@@ -132,7 +132,7 @@ def test_the_store_of_a_replay_can_be_looked_at(adapt, replayed, tmp_path):
     assert shown["robot"] == "so101"
     assert adapt.json("models", "verify", "--store", store)["problems"] == {}
     ledger = adapt.json("ledger", "show", "--store", store)
-        assert min(ledger["budget"][split]["used"] for split in ("adapt", "gate")) > 0
+    assert min(ledger["budget"][split]["used"] for split in ("adapt", "gate")) > 0
     assert adapt.json("ledger", "verify", "--store", store)["problems"] == []
 
 
