@@ -287,7 +287,7 @@ def test_it_rests_when_deactivated_and_goes_on_after(domain: int, checkpoint: Pa
     [
         (["robot:=so101", "controler:=direct"], "parameter 'controler' of node 'planner': unknown"),
         (["robot:=so100"], "configs/robots/so100.yaml: no such file"),
-        (["robot:=so101", "samples:=0"], "parameter 'samples' of node 'planner': Input should be greater"),
+        (["robot:=so101", "samples:=1"], "parameter 'samples' of node 'planner': Input should be greater"),
         (["robot:=so101", "threads:=0"], "parameter 'threads' of node 'planner': must be 1 or more"),
     ],
 )
