@@ -89,7 +89,6 @@ class LearnerNode(Node):
         if not 0.0 < given["share"] <= 1.0:
             raise UserError(f"parameter 'share' of node 'learner': {given['share']} is not within (0, 1]")
         self._share = given["share"]
-        self._yield_to_others(given["niceness"])
         torch.set_num_threads(given["threads"])
         checkpoint = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
         rehearsal = Path(given["rehearsal"] or checkpoint.with_suffix(".rehearsal.safetensors"))
@@ -141,6 +140,8 @@ class LearnerNode(Node):
         self.create_service(Trigger, "/learner/resume", self._serve(self._resume))
         serve(self, "/learner/rollback", "rollback", specification.access, self._events, self._roll_back)
         self.create_timer(STATUS_PERIOD_S, self._check_thread)
+        # Not before: on a busy machine it would be a minute until anybody could pause it.
+        self._yield_to_others(given["niceness"])
         self._thread = threading.Thread(target=self._learn, name="learning", daemon=True)
         self._thread.start()
 

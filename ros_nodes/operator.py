@@ -27,8 +27,8 @@ from adapt.stream.tick_message import TICK_TOPIC, decode_tick
 from ros_nodes.base import LATCHED, RELIABLE, message_class
 from ros_nodes.messages import reference_message
 
-ANSWER_S = 10.0
-"""How long a service may take to answer."""
+ANSWER_S = 60.0
+"""How long a service, or the first tick, may take: nodes start slowly on a busy machine."""
 
 
 class Operator(Node):
@@ -137,7 +137,7 @@ class Operator(Node):
         """The observation of the newest tick, shape (O,).
 
         Raises:
-            UserError: none came within ten seconds.
+            UserError: none came within `ANSWER_S`.
         """
         if not self.wait_until(lambda: bool(self.ticks and self.ticks[-1].valid.all()), ANSWER_S):
             raise UserError(f"topic {TICK_TOPIC}: no valid tick within {ANSWER_S:g} s; see the planner's log")
