@@ -20,7 +20,7 @@ from ros_nodes.signals import signals_held_back, signals_interrupt_once
 
 DISCOVERY_S = 3.0
 """Whoever runs in this domain is found within this time: 2 to 2.5 s were measured for a late joiner."""
-START_S = 30.0
+START_S = 90.0
 """The longest that a node may take to appear or to configure: two cores may have to load torch twice."""
 START_AGAIN_S = 90.0
 """Where the machine is busy, which may be why a node died, to kill it while it starts helps nobody."""

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from adapt.learning.update import UpdateSettings
 from adapt.robot.specification import RobotSpecification
-from adapt.sim.identified import can_be_identified
 
 Recipe = Literal["without_simulators", "simdist", "scratch", "linear", "residual", "low_rank"]
 WITH_SIMULATORS = UpdateSettings(
@@ -26,7 +25,7 @@ EPOCHS = 100
 
 def default_recipe(specification: RobotSpecification) -> UpdateSettings:
     """The best that is known for a robot: with simulators like it, where they can be identified."""
-    return WITH_SIMULATORS if can_be_identified(specification) else UpdateSettings()
+    return WITH_SIMULATORS if specification.can_be_identified else UpdateSettings()
 
 
 def recipe(name: Recipe, windows: int) -> UpdateSettings:

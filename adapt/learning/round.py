@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,8 +13,10 @@ from adapt.learning.update import DynamicsUpdate, UpdateSettings
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
-from adapt.sim.identified import IdentifiedSimulators, can_be_identified
 from adapt.stream.tick import FloatArray
+
+if TYPE_CHECKING:
+    from adapt.sim.identified import IdentifiedSimulators
 
 
 class Round:
@@ -49,7 +51,7 @@ class Round:
             start: what the round before has `identified`, if there was one.
 
         Raises:
-            UserError: the settings want simulators like the robot, and it is none that `can_be_identified`.
+            UserError: the settings want simulators like the robot, and it is none that can be identified.
         """
         self.segments = segments
         self.last_loss: float | None = None
@@ -59,12 +61,17 @@ class Round:
         self._rehearsal = rehearsal
         self._seed = seed
         identified = settings.simulated_share > 0
-        if identified and not can_be_identified(specification):
+        if identified and not specification.can_be_identified:
             raise UserError(
                 f"robot '{specification.name}': key 'update.simulated_share' must be 0: only arms of servos"
                 " with ranges in 'simulation.randomisation' can be identified"
             )
-        self._simulators = IdentifiedSimulators(specification, windows, seed, start) if identified else None
+        self._simulators: IdentifiedSimulators | None = None
+        if identified:
+            # Only now: MuJoCo and SciPy take a second or two, in which a node cannot be told to end.
+            from adapt.sim.identified import IdentifiedSimulators
+
+            self._simulators = IdentifiedSimulators(specification, windows, seed, start)
         self._update = None if identified else self._begin(None)
 
     def _begin(self, simulated: Windows | None) -> DynamicsUpdate:

@@ -194,6 +194,12 @@ class RobotSpecification(Settings):
         return None if None in rest else tuple(value for value in rest if value is not None)
 
     @property
+    def can_be_identified(self) -> bool:
+        """Whether it is an arm of servos whose simulation is described by ranges."""
+        simulation = self.simulation
+        return simulation is not None and simulation.actuators == "servos" and bool(simulation.randomisation)
+
+    @property
     def direct_index(self) -> tuple[int, ...] | None:
         """For each action the command entry that can be sent as it is; None where there is none."""
         action, command = self.action_anchor, self.command_anchor

@@ -23,6 +23,8 @@ from adapt.stream.tick import FloatArray
 FROM_AFAR, FROM_NEARBY = (32, 32, 32, 64, 64), (64, 64)
 """In each round so many, evenly spread, are simulated for each trial of parameters; a round moves them along
 one set of derivatives."""
+AT_ONCE = 4
+"""Trials of parameters that are simulated together."""
 PRIOR_DEVIATION = 0.5
 """Of a parameter, in widths of its range."""
 SMALLEST_NOISE = 0.002
@@ -105,6 +107,11 @@ class ArmIdentification:
 
     def _simulated(self, shares: FloatArray) -> FloatArray:
         """What K arms of shares (K, P) would have done after the history: shape (K, B, T, A), rad."""
+        # Each arm in each window is a MuJoCo model of its own: all at once they would fill the memory.
+        parts = np.array_split(shares, -(-len(shares) // AT_ONCE))
+        return np.concatenate([self._simulated_at_once(part) for part in parts])
+
+    def _simulated_at_once(self, shares: FloatArray) -> FloatArray:
         count, windows = len(shares), len(self._seen)
         one = arms_at(self._spec, count, {name: shares[:, at] for name, at in self._columns.items()})
         arms = Arms(

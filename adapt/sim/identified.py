@@ -16,12 +16,6 @@ EPISODE_S = 20.0
 """Of each arm: together three quarters of an hour, in a few seconds."""
 
 
-def can_be_identified(specification: RobotSpecification) -> bool:
-    """Whether the robot is an arm of servos whose simulation the robot file describes by ranges."""
-    simulation = specification.simulation
-    return simulation is not None and simulation.actuators == "servos" and bool(simulation.randomisation)
-
-
 class IdentifiedSimulators:
     """From real windows to simulated ones, a bounded piece of work at a time.
 

@@ -31,7 +31,7 @@ def test_curves_with_intervals_as_json_and_as_a_page(adapt, folders, checkpoint,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--method", "magic"), "'magic' is none of default, simdist"),
+        (("--method", "magic"), "'magic' is none of default, without_simulators"),
         (("--minutes", 99, "--method", "default"), "ask for fewer minutes"),
         (("--minutes", 0.2, "--method", "default", "--ahead", 0.1), "no step of the horizon"),
     ],

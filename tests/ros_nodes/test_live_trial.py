@@ -73,7 +73,7 @@ def test_a_candidate_takes_turns_over_a_kill_of_the_learner_and_is_let_in(
 ) -> None:
     store, settings = tmp_path / "store", tmp_path / "settings.yaml"
     incumbent, candidate = store_with_a_candidate(store, checkpoint)
-    settings.write_text(yaml.safe_dump({"gate": {"error_rate": 0.1, "trial": TRIAL}}))
+    settings.write_text(yaml.safe_dump({"gate": {"error_rate": 0.1, "trial": TRIAL}, "update": {}}))
     learner = {"checkpoint": str(checkpoint), "settings": str(settings)}
     # Sent straight to the servos the path is followed equally well, whoever drives.
     planner = {"checkpoint": str(checkpoint), "controller": "direct"}
