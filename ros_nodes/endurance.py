@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
 from adapt.errors import UserError
+from ros_nodes.busy_processes import busy_processes
 from ros_nodes.node_table import Options
 from ros_nodes.signals import signals_interrupt_once
 from ros_nodes.up import Stack
@@ -20,7 +18,6 @@ LOOK_S = 1.0
 """Between two looks at the diagnostics, which come as often."""
 SETTLE_S = 5.0
 """Left out at the beginning: the nodes that started last still load the processor."""
-BUSY = "while True: pass"
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def endure(options: Options, seconds: float, hogs: int, progress: Callable[[floa
     with signals_interrupt_once(), Stack(options) as stack:
         stack.start()
         stack.arm()
-        with _busy(hogs):
+        with busy_processes(hogs):
             _wait(stack, SETTLE_S, lambda done: None)
             first = _said(stack)
             samples = [int(each["samples"]) for each in _wait(stack, seconds, progress)]
@@ -140,14 +137,3 @@ def _gained(
     first: Mapping[str, str], last: Mapping[str, str], read: Callable[[Mapping[str, str]], float]
 ) -> float:
     return read(last) - read(first)
-
-
-@contextmanager
-def _busy(count: int) -> Iterator[None]:
-    hogs = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for hog in hogs:
-            hog.kill()
-            hog.wait()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapt.sim.faults import Fault
+from ros_nodes.busy_processes import busy_processes
 from ros_nodes.fault_stage import Stage
 from ros_nodes.own_network import interrupted_network
 from ros_nodes.processes import Death
 
-BUSY = "while True: pass"
 UNLIMITED = resource.RLIM_INFINITY
 Strike = Callable[[Stage], AbstractContextManager[object]]
 
@@ -101,16 +99,9 @@ def sensed(kind: str, duration_s: float, **more: float) -> Strike:
     return strike
 
 
-@contextmanager
-def no_processor(stage: Stage) -> Iterator[None]:
+def no_processor(stage: Stage) -> AbstractContextManager[None]:
     """Twice as many busy processes as there are cores."""
-    hogs = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(2 * (os.cpu_count() or 1))]
-    try:
-        yield
-    finally:
-        for hog in hogs:
-            hog.kill()
-            hog.wait()
+    return busy_processes(2 * (os.cpu_count() or 1))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import numpy as np
+from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import String
 
@@ -70,6 +71,8 @@ class ReferenceNode(Node):
         """A set-point would hold for ever: leave zero behind."""
         if not is_path(self._robot.task.command):
             self._give(self._now(), np.zeros((1, self._robot.command_size)))
+            # What was not heard yet is lost with its publisher.
+            self._publisher.wait_for_all_acked(Duration(seconds=2))
 
     def _follow_paths(self) -> None:
         command = self._robot.task.command

@@ -13,12 +13,7 @@ WITH_SIMULATORS = UpdateSettings(
 )
 """Where simulators like the robot can be identified: they keep the weights from following a few real windows
 too far, so that neither a low rate nor a pull nor rehearsal has to."""
-REAL_DATA_ALONE: dict[str, Any] = {
-    "rehearsal_share": 0.0,
-    "pull": 0.0,
-    "blend": 1.0,
-    "epochs": None,
-}
+REAL_DATA_ALONE: dict[str, Any] = {"rehearsal_share": 0.0, "pull": 0.0, "blend": 1.0, "epochs": None}
 EPOCHS = 100
 """Of SimDist."""
 
