@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from adapt.learning.buffer import SegmentBuffer
-from adapt.learning.gate import Decision, Gate, GateSettings
+from adapt.learning.gate import LOST, Decision, Gate, GateSettings
 from adapt.learning.ledger import Ledger
 from adapt.learning.plausibility import Plausibility, groups
 from adapt.learning.records import Training
@@ -128,7 +128,7 @@ class Judging:
     @property
     def losing(self) -> bool:
         """Whether it speaks against the candidate, ten to one."""
-        return self.trial is None and bool(self._gate.evidence()["e_better"] < 0.1)
+        return self.trial is None and bool(self._gate.evidence()["e_better"] < LOST)
 
     def decide(self) -> Decision:
         """Decide on what was seen so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adapt.learning.drift import DriftWatch
+from adapt.learning.gate import LOST, BettingTest, advantage
 from adapt.learning.judging import Judging
 from adapt.learning.ledger import Ledger
 from adapt.learning.plausibility import Plausibility
@@ -27,13 +28,14 @@ class Supply:
         self._ledger = ledger
         self._plausibility = plausibility
         self._drift = drift
+        self._saturation = settings.gate.saturation
         self._fresh_ticks = settings.fresh_adapt_s * rate_hz
         self._changed_ticks = settings.changed_adapt_s * rate_hz
 
     def segments(self) -> list[Segment]:
         """All; once the robot has changed, only those since, as soon as they are enough."""
-        usable = self._usable()
-        since = [each for each in usable if each.stored > self._drift.changed]
+        usable, changed = self._usable(), self._changed()
+        since = [each for each in usable if each.stored > changed]
         return since if sum(each.ticks for each in since) >= self._changed_ticks else usable
 
     def enough(self) -> bool:
@@ -55,14 +57,45 @@ class Supply:
         better = doubled or changed or judging.losing
         return fresh >= self._enough_ticks(made) and better and not judging.winning
 
+    def _changed(self) -> int:
+        """The entry of the ledger at which the robot has last become another one; 0 for never.
+
+        The errors of the version that drives may not tell. A candidate that loses does: what it learned from
+        was another robot, or too little of this one. Its successor is to show which: it learns from what came
+        since, and where it loses too, that was no change.
+        """
+        before, changed, doubted = 0, 0, False
+        for training in self._ledger.records.trainings:
+            if not self._lost(training):
+                doubted = False
+            elif doubted:
+                changed, doubted = before, False
+            else:
+                before, changed, doubted = changed, self._newest(training), True
+        return max(changed, self._drift.changed)
+
+    def _lost(self, training: Training) -> bool:
+        test = BettingTest()
+        for each in self._ledger.records.judgements:
+            if each.version == training.version:
+                test.observe(advantage(each.candidate_error, each.incumbent_error, self._saturation))
+        return test.e_value < LOST
+
+    def _newest(self, training: Training) -> int:
+        """The entry that stored the last segment of a training."""
+        stored = {each.number: each.stored for each in self._ledger.records.segments}
+        return max((stored[number] for number in training.segments), default=0)
+
     def _enough_ticks(self, last: Training | None) -> float:
-        """Fresh ticks for a training: few where the robot has changed since the last one."""
+        """Fresh ticks for a training: few where the robot has changed since the last one, or may have."""
         changed = self._drift.changed > (0 if last is None else last.entry)
-        return min(self._changed_ticks, self._fresh_ticks) if changed else self._fresh_ticks
+        if changed or (last is not None and self._lost(last)):
+            return min(self._changed_ticks, self._fresh_ticks)
+        return self._fresh_ticks
 
     def _fresh(self, last: Training | None) -> int:
         """Usable ticks that came after those of the last training."""
-        newest = -1 if last is None else max(last.segments)
+        newest = -1 if last is None else max(last.segments, default=-1)
         return sum(each.ticks for each in self._usable() if each.number > newest)
 
     def _usable(self) -> list[Segment]:
