@@ -139,6 +139,8 @@ def test_a_command_of_the_readme_does_its_work(
 def test_up_runs_until_ctrl_c(command: list[str], workshop: Path, domain: int) -> None:
     pytest.importorskip("rclpy")
     needs_published(command)
+    if not (workshop / "my_bags").exists():  # where the command that makes it has not been run
+        shutil.copytree(workshop / "my_bag", workshop / "my_bags" / "reach")
     simulated = [] if "--bag" in command else ["--sim"]
     store = workshop / ("runs/bag" if "--bag" in command else "runs")
     ready = store / "logs" / "learner.log"

@@ -7,7 +7,7 @@ are the prior. Around what is found the posterior is normal (Laplace's approxima
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ class ArmIdentification:
 
     def _select(self) -> None:
         """Take the windows of this round; what was computed for others is void."""
-        most = self._most_windows[min(self._round, len(self._most_windows) - 1)]
+        most = self._most_windows[self._round]
         some = self._windows.select(slice(None, None, -(-len(self._windows) // most)))
         angles = self._spec.channel_slice(self._spec.action.targets or "")
         self._seen = some.observation[..., angles].double().numpy()
@@ -107,21 +107,16 @@ class ArmIdentification:
 
     def _simulated(self, shares: FloatArray) -> FloatArray:
         """What K arms of shares (K, P) would have done after the history: shape (K, B, T, A), rad."""
-        # Each arm in each window is a MuJoCo model of its own: all at once they would fill the memory.
         parts = np.array_split(shares, -(-len(shares) // AT_ONCE))
         return np.concatenate([self._simulated_at_once(part) for part in parts])
 
     def _simulated_at_once(self, shares: FloatArray) -> FloatArray:
         count, windows = len(shares), len(self._seen)
-        one = arms_at(self._spec, count, {name: shares[:, at] for name, at in self._columns.items()})
-        arms = Arms(
-            **{field.name: np.repeat(getattr(one, field.name), windows, axis=0) for field in fields(Arms)}
-        )
-        motion = Simulator(self._spec, arms, threads=1).run(
-            np.tile(self._seen[:, 0], (count, 1)), np.tile(self._sent, (count, 1, 1))
-        )
+        arms = arms_at(self._spec, count, {name: shares[:, at] for name, at in self._columns.items()})
+        simulator = Simulator(self._spec, arms, threads=1, runs=windows)
+        motion = simulator.run(np.tile(self._seen[:, 0], (count, 1)), np.tile(self._sent, (count, 1, 1)))
         times = np.arange(self._seen.shape[1]) * self._spec.period_s - self._spec.sampling_delay_s
-        at = motion.position_at(np.maximum(times - arms.sensor_delay_s[:, None], 0.0))
+        at = motion.position_at(np.maximum(times - simulator.arms.sensor_delay_s[:, None], 0.0))
         return at.reshape(count, *self._seen.shape)[:, :, self._judged]
 
     def _errors(self, shares: FloatArray) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import mujoco
@@ -62,6 +62,12 @@ class Arms:
 
     def __len__(self) -> int:
         return len(self.payload)
+
+    def repeated(self, times: int) -> Arms:
+        """Each arm so many times in a row."""
+        return Arms(
+            **{each.name: np.repeat(getattr(self, each.name), times, axis=0) for each in fields(self)}
+        )
 
 
 _NOMINAL: dict[str, Interval] = {

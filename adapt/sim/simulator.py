@@ -44,16 +44,22 @@ class Motion:
 class Simulator:
     """E arms of one robot, each with its own parameters."""
 
-    def __init__(self, spec: RobotSpecification, arms: Arms, threads: int = 2) -> None:
+    def __init__(self, spec: RobotSpecification, arms: Arms, threads: int = 2, runs: int = 1) -> None:
         """Make one MuJoCo model per arm.
+
+        Args:
+            spec: the robot.
+            arms: E / runs of them.
+            threads: that simulate.
+            runs: each arm moves so many times at once, in rows that follow each other.
 
         Raises:
             UserError: see `load_model`.
         """
         self.spec = spec
-        self.arms = arms
+        self.arms = arms.repeated(runs)
         self.model = load_model(spec)
-        self.models = arm_models(self.model, arms)
+        self.models = [model for model in arm_models(self.model, arms) for _ in range(runs)]
         self.step_s = float(self.model.opt.timestep)
         self._threads = threads
 
