@@ -87,6 +87,8 @@ class Judge:
         self._lower, self._upper = np.array([each.position for each in limits]).T
         self._velocity = np.array([each.velocity for each in limits]) * robot.period_s
         self._acceleration = np.array([each.acceleration for each in limits]) * robot.period_s**2
+        jerks = [np.inf if each.jerk is None else each.jerk for each in limits]
+        self._jerk = np.array(jerks) * robot.period_s**3
         couplings = list(robot.action.couplings.values())
         entries = robot.action.entries
         weights = [[each.weights.get(entry, 0.0) for entry in entries] for each in couplings]
@@ -94,19 +96,22 @@ class Judge:
         self._at_most = np.array([each.at_most for each in couplings])
         self._left = 1.0 - np.array([each.barrier for each in couplings])
         self._before = self.last = start
+        self._bend = np.zeros(len(start))
 
     def broken(self, command: FloatArray) -> list[str]:
         """The limits that this next command breaks."""
         distance, distance_before = (self._at_most - self._weights @ each for each in (command, self.last))
+        bend = command - 2.0 * self.last + self._before
         held = {
             "finite": np.isfinite(command),
             "position": (self._lower <= command) & (command <= self._upper),
             "velocity": np.abs(command - self.last) <= self._velocity,
-            "acceleration": np.abs(command - 2.0 * self.last + self._before) <= self._acceleration,
+            "acceleration": np.abs(bend) <= self._acceleration,
+            "jerk": np.abs(bend - self._bend) <= self._jerk,
             "coupling": distance >= 0.0,
             "barrier": distance >= self._left * distance_before,
         }
-        self._before, self.last = self.last, command
+        self._before, self.last, self._bend = self.last, command, bend
         return [name for name, each in held.items() if not each.all()]
 
 

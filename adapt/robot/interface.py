@@ -122,6 +122,8 @@ class JointLimits(Settings):
     position: Interval
     velocity: Positive
     acceleration: Positive
+    jerk: Positive | None = None
+    """The least of all entries costs all of them a delay; see `adapt.safety.smoothing`."""
     effort: Effort | None = None
     """Where it is known; see `adapt.safety.box`."""
     rest: float | None = None

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from adapt.robot.specification import RobotSpecification
 from adapt.safety.box import LIMITS, Box, Interval
 from adapt.safety.program import canonical_elsewhere, layout_of, parameter_values
+from adapt.safety.smoothing import Smoothing
 from adapt.safety.solver import Outcome, Solver
 from adapt.safety.walls import Walls
 
@@ -30,7 +31,7 @@ class Projection:
     Attributes:
         command: shape (A,), finite and within all limits.
         reason: why it is not the proposal (a limit of `LIMITS`, `coupling_` and its name, `not_finite` or
-            `wrong_length`), or None.
+            `wrong_length`), or None. Smoothing is no reason.
         entry: index of the action value that was changed most, or None.
         slack: distance to the nearest bound of this tick, as a share of half the room that the tick
             leaves: 1 in the middle, 0 at a bound, the least over entries and couplings.
@@ -63,6 +64,8 @@ class SafetyFilter:
     until it is sure to break none. Full braking lies in the box and keeps all couplings, by construction of
     both, and what is safe is convex; so there is a safe command at every tick, and without a solver that
     is in time the wish is the clipped proposal itself. `brake` never asks the solver.
+
+    Where jerk is limited, what is sent is the mean of the last of these commands, see `Smoothing`.
     """
 
     def __init__(self, robot: RobotSpecification, *, time_limit_s: float = TIME_LIMIT_S) -> None:
@@ -83,6 +86,9 @@ class SafetyFilter:
         self._step = np.zeros(self._box.size)
         if self._walls is not None:
             self._last = self._walls.centre
+        self._smoothing = Smoothing(robot)
+        self._smoothing.reset(self._last)
+        if self._walls is not None:
             within = self._box.interval(self._last, self._step, None)
             self._solver = Solver(
                 canonical_elsewhere(layout_of(self._walls)),
@@ -93,8 +99,8 @@ class SafetyFilter:
 
     @property
     def last(self) -> FloatArray:
-        """The last command, shape (A,)."""
-        return np.array(self._last)
+        """The last command that was sent, shape (A,)."""
+        return self._smoothing.last
 
     @property
     def first_step(self) -> FloatArray:
@@ -103,8 +109,8 @@ class SafetyFilter:
 
     @property
     def at_rest(self) -> bool:
-        """Whether the last two commands were the same."""
-        return not self._step.any()
+        """Whether the last two commands were the same, and so will be the next where it brakes."""
+        return not self._step.any() and self._smoothing.settled
 
     def nearest_rest(self, command: FloatArray) -> FloatArray:
         """A point at which the robot may rest, near `command`: both of shape (A,).
@@ -124,6 +130,7 @@ class SafetyFilter:
             raise ValueError(f"cannot start from {command}")
         self._last = self.nearest_rest(command)
         self._step = np.zeros(self._last.shape)
+        self._smoothing.reset(self._last)
         return self.last
 
     def project(self, proposal: FloatArray, measured: FloatArray | None = None) -> Projection:
@@ -173,7 +180,8 @@ class SafetyFilter:
         slack = min(slack, (np.minimum(command - low, high - command) / half).min())
         entry, reason = self._explain(proposal, clipped, command, within, excess)
         self._step, self._last = command - self._last, command
-        return Projection(self.last, reason, entry, min(1.0, max(0.0, float(slack))), outcome)
+        sent = self._smoothing.follow(command)
+        return Projection(sent, reason, entry, min(1.0, max(0.0, float(slack))), outcome)
 
     def _solve(self, walls: Walls, proposal: FloatArray, within: Interval) -> tuple[FloatArray, Outcome]:
         """What the solver makes of a proposal, within the box; without its answer the proposal clipped."""

@@ -26,13 +26,14 @@ def robot_with(
 
 
 joint_limits = st.builds(
-    lambda low, width, velocity, acceleration: JointLimits(
-        position=(low, low + width), velocity=velocity, acceleration=acceleration
+    lambda low, width, velocity, acceleration, jerk: JointLimits(
+        position=(low, low + width), velocity=velocity, acceleration=acceleration, jerk=jerk
     ),
     st.floats(-5, 5),
     st.floats(0.01, 10),
     st.floats(0.05, 20),
     st.floats(0.5, 500),
+    st.one_of(st.none(), st.floats(50, 5000)),
 )
 
 
@@ -44,14 +45,20 @@ class Judge:
         self.lower, self.upper = np.array([each.position for each in limits]).T
         self.step = np.array([each.velocity for each in limits]) * robot.period_s
         self.change = np.array([each.acceleration for each in limits]) * robot.period_s**2
+        jerks = [np.inf if each.jerk is None else each.jerk for each in limits]
+        self.jerk = np.array(jerks) * robot.period_s**3
         self.before = self.last = start
+        self.bend = np.zeros(len(start))
 
     def see(self, command: np.ndarray) -> None:
         assert np.isfinite(command).all()
         assert (self.lower <= command).all() and (command <= self.upper).all()
         assert (np.abs(command - self.last) <= self.step).all()
-        assert (np.abs(command - 2 * self.last + self.before) <= self.change).all()
-        self.before, self.last = self.last, command
+        bend = command - 2 * self.last + self.before
+        assert (np.abs(bend) <= self.change).all()
+        # What differences of differences lose by rounding.
+        assert (np.abs(bend - self.bend) <= self.jerk + 1e-14 * np.abs(command).max()).all()
+        self.before, self.last, self.bend = self.last, command, bend
 
 
 adversarial = st.one_of(
