@@ -20,7 +20,7 @@ from adapt.sim.arms import PER_ARM, Arms, arms_at, ranges_of
 from adapt.sim.simulator import COMMANDS_PER_TICK, Simulator
 from adapt.stream.tick import FloatArray
 
-FROM_AFAR, FROM_NEARBY = (32, 32, 32, 64, 64), (64, 64)
+FROM_AFAR, FROM_NEARBY = (24, 24, 24, 24, 32, 64), (64, 64)
 """In each round so many, evenly spread, are simulated for each trial of parameters; a round moves them along
 one set of derivatives."""
 AT_ONCE = 4
@@ -85,7 +85,7 @@ class ArmIdentification:
         typical = np.median(np.abs(self._errors(before)), axis=(0, 1)) / 0.675
         self._noise = np.maximum(typical, SMALLEST_NOISE)
         found = least_squares(
-            self._residuals, before, jac=self._jacobian, bounds=(0.0, 1.0), loss="soft_l1", max_nfev=4
+            self._residuals, before, jac=self._jacobian, bounds=(0.0, 1.0), loss="soft_l1", max_nfev=2
         )
         self.shares = found.x
         self._round += 1

@@ -11,7 +11,7 @@ from adapt.robot.specification import RobotSpecification
 from adapt.sim.arm_identification import ArmIdentification, ArmPosterior
 from adapt.stream.tick import FloatArray
 
-ARMS = 128
+ARMS, AT_ONCE = 128, 32
 EPISODE_S = 20.0
 """Of each arm: together three quarters of an hour, in a few seconds."""
 
@@ -38,14 +38,16 @@ class IdentifiedSimulators:
         self._identification = ArmIdentification(specification, windows, start)
         self._generator = np.random.default_rng(seed)
         self._posterior: ArmPosterior | None = None
+        self._simulated: list[Windows] = []
 
     def advance(self) -> Windows | None:
-        """Identify for one more round, or at the end simulate; gives the windows once there are."""
-        if self._posterior is not None:
-            return self._posterior.windows(ARMS, EPISODE_S, self._generator)
-        if self._identification.advance():
-            self._posterior = self._identification.posterior()
-        return None
+        """Identify for one more round, or simulate some more arms; gives all windows at the end."""
+        if self._posterior is None:
+            if self._identification.advance():
+                self._posterior = self._identification.posterior()
+            return None
+        self._simulated.append(self._posterior.windows(AT_ONCE, EPISODE_S, self._generator))
+        return Windows.join(self._simulated) if len(self._simulated) * AT_ONCE >= ARMS else None
 
     @property
     def shares(self) -> FloatArray:

@@ -15,7 +15,7 @@ from adapt.learning.update import UpdateSettings, updated
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
-from adapt.planning.pilot import Pilot
+from adapt.planning.pilot import Controller, Pilot
 from adapt.planning.settings import PlannerSettings
 from adapt.robot.load import load_robot
 from adapt.sim.closed_loop import drive
@@ -30,12 +30,14 @@ FAULT_S = 5.0
 PAYLOAD_KG = 0.5
 
 
-def driven(seed: int, seconds: float, payload_after_s: float) -> list[Tick]:
-    """Ticks of a run in which the reference goes straight to the servos."""
+def driven(
+    seed: int, seconds: float, payload_after_s: float, controller: Controller = "direct"
+) -> list[Tick]:
+    """Ticks of a run; by default the reference goes straight to the servos."""
     model, _ = load_checkpoint(shipped_checkpoint(ROBOT), ROBOT)
     stand_in = make_stand_in(ROBOT, "real_arm", seed, START_NS)
     path = ReferencePath(ROBOT, np.zeros(6), seconds, np.random.default_rng(seed))
-    pilot = Pilot(ROBOT, model, PlannerSettings(), seed, "direct")
+    pilot = Pilot(ROBOT, model, PlannerSettings(), seed, controller)
     ticks, picked_up = [], False
     for tick in drive(ROBOT, stand_in, pilot, path.position, round(seconds * ROBOT.rate_hz)):
         if not picked_up and stand_in.now_ns >= START_NS + round(payload_after_s * 1e9):
@@ -50,7 +52,8 @@ def version_that_knows_the_payload() -> WorldModel:
     checkpoint = shipped_checkpoint(ROBOT)
     model, _ = load_checkpoint(checkpoint, ROBOT)
     rehearsal = load_windows(checkpoint.with_suffix(".rehearsal.safetensors"), ROBOT)
-    runs = complete_runs(driven(1, 60.0, 0.0))
+    # What a planner makes of it is what the incidents of planned runs are about.
+    runs = complete_runs(driven(1, 60.0, 0.0, "planner"))
     windows = Windows.join([run_windows(ROBOT, run, 1) for run in runs])
     return updated(model, rehearsal, UpdateSettings(), windows, seed=0)
 
