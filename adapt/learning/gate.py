@@ -27,8 +27,6 @@ from adapt.stream.tick import FloatArray
 SMALLEST_ERROR = 1e-9
 BETS = (np.arange(40) + 0.5) / 40
 LOG_WEIGHTS = np.log(BETS**2 / np.sum(BETS**2))
-LOST = 0.1
-"""Wealth at which a candidate counts as losing, ten to one; it may win all the same."""
 
 
 def mixture(log_wealth: FloatArray) -> float:

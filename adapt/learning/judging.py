@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from adapt.learning.buffer import SegmentBuffer
-from adapt.learning.gate import LOST, Decision, Gate, GateSettings
+from adapt.learning.gate import Decision, Gate, GateSettings
 from adapt.learning.ledger import Ledger
 from adapt.learning.plausibility import Plausibility, groups
 from adapt.learning.records import Training
@@ -124,11 +124,6 @@ class Judging:
     def winning(self) -> bool:
         """Whether the evidence so far speaks for the candidate."""
         return bool(self._gate.evidence()["e_better"] >= 1.0) if self.trial is None else self.trial.winning
-
-    @property
-    def losing(self) -> bool:
-        """Whether it speaks against the candidate, ten to one."""
-        return self.trial is None and bool(self._gate.evidence()["e_better"] < LOST)
 
     def decide(self) -> Decision:
         """Decide on what was seen so far."""

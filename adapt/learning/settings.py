@@ -15,7 +15,7 @@ class LearnerSettings(Settings):
     """The learner's settings; the budget itself is in the robot file."""
 
     fresh_adapt_s: float = Field(default=30.0, gt=0)
-    """A candidate is made whenever so much new data of the adapt split has come."""
+    """For the first candidate so much of the adapt split is enough; another needs twice what the last had."""
     changed_adapt_s: float = Field(default=6.0, gt=0)
     """After the robot was found changed so much is enough."""
     steps_at_once: int = Field(default=5, gt=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapt.learning.drift import DriftWatch
-from adapt.learning.gate import LOST, BettingTest, advantage
+from adapt.learning.gate import BettingTest, advantage
 from adapt.learning.judging import Judging
 from adapt.learning.ledger import Ledger
 from adapt.learning.plausibility import Plausibility
@@ -11,6 +11,9 @@ from adapt.learning.records import Training
 from adapt.learning.segment import Segment
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.splits import Split
+
+LOST = 0.1
+"""A candidate counts as losing when the wealth of the bets on it has become this: ten to one."""
 
 
 class Supply:
@@ -47,15 +50,8 @@ class Supply:
         return self._fresh(last) >= self._enough_ticks(last)
 
     def outgrown(self, judging: Judging) -> bool:
-        """Whether a candidate that is not winning could have a successor that knows better.
-
-        One that is losing makes room for fresh data, another for twice as many.
-        """
-        made = judging.training
-        fresh, changed = self._fresh(made), self._drift.changed > made.entry
-        doubled = fresh >= sum(each.ticks for each in self._usable()) - fresh
-        better = doubled or changed or judging.losing
-        return fresh >= self._enough_ticks(made) and better and not judging.winning
+        """Whether a candidate that is not winning could have a successor that knows better."""
+        return not judging.winning and self._fresh(judging.training) >= self._enough_ticks(judging.training)
 
     def _changed(self) -> int:
         """The entry of the ledger at which the robot has last become another one; 0 for never.
@@ -87,11 +83,16 @@ class Supply:
         return max((stored[number] for number in training.segments), default=0)
 
     def _enough_ticks(self, last: Training | None) -> float:
-        """Fresh ticks for a training: few where the robot has changed since the last one, or may have."""
-        changed = self._drift.changed > (0 if last is None else last.entry)
-        if changed or (last is not None and self._lost(last)):
+        """Fresh ticks for a training: as many as the last one had, since more of the same helps ever less.
+
+        Few will do where the robot has changed since then, or may have.
+        """
+        if last is None:
+            return self._fresh_ticks
+        if self._drift.changed > last.entry or self._lost(last):
             return min(self._changed_ticks, self._fresh_ticks)
-        return self._fresh_ticks
+        had = set(last.segments)
+        return max(self._fresh_ticks, sum(each.ticks for each in self._usable() if each.number in had))
 
     def _fresh(self, last: Training | None) -> int:
         """Usable ticks that came after those of the last training."""

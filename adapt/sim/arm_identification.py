@@ -20,7 +20,7 @@ from adapt.sim.arms import PER_ARM, Arms, arms_at, ranges_of
 from adapt.sim.simulator import COMMANDS_PER_TICK, Simulator
 from adapt.stream.tick import FloatArray
 
-FROM_AFAR, FROM_NEARBY = (24, 24, 24, 24, 32, 64), (64, 64)
+FROM_AFAR, FROM_NEARBY = (24, 24, 24, 24, 32, 64), (32, 64)
 """In each round so many, evenly spread, are simulated for each trial of parameters; a round moves them along
 one set of derivatives."""
 AT_ONCE = 4

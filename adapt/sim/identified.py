@@ -11,9 +11,9 @@ from adapt.robot.specification import RobotSpecification
 from adapt.sim.arm_identification import ArmIdentification, ArmPosterior
 from adapt.stream.tick import FloatArray
 
-ARMS, AT_ONCE = 128, 32
+ARMS, AT_ONCE = 64, 32
 EPISODE_S = 20.0
-"""Of each arm: together three quarters of an hour, in a few seconds."""
+"""Of each arm: together twenty minutes, in a few seconds."""
 
 
 class IdentifiedSimulators:
