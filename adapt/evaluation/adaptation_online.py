@@ -40,8 +40,8 @@ from adapt.stream.tick import Tick
 LEDGER = "ledger.sqlite"
 FIRST_LEARNING_SEED = 1000
 """Episodes that are measured have the seeds from 0 on: no path is both learned from and measured."""
-WORK_TICKS = 5
-"""The learner gets to work once in so many ticks: five steps of training take about 0.2 s of its share."""
+WORK_TICKS = 4
+"""The learner gets to work once in so many ticks: five steps of training take about 0.15 s of its share."""
 IDENTIFYING_TICKS = 100
 """The same while it looks for simulators like the robot: a step of that takes two or three seconds."""
 ORACLE = UpdateSettings(steps=2000, batch=128, learning_rate=1e-3, **REAL_DATA_ALONE)

@@ -189,7 +189,7 @@ class DriftWatch:
     def _watched(self, reign: Reign, segment: Segment) -> Watch | None:
         """The forecasts of all that are asked; None where the segment tells nothing."""
         windows = self._buffer.windows([segment])
-        motion = _motion(reign.model, windows)
+        motion = motion_of(reign.model, windows)
         if motion < self._settings.still or self._plausibility.reason_against(self._newest(segment)):
             return None  # at rest, or of a broken sensor, neither question can be asked
         error = forecast_error(reign.model, windows)
@@ -273,7 +273,7 @@ class DriftWatch:
 
 
 @torch.no_grad()
-def _motion(model: WorldModel, windows: Windows) -> float:
+def motion_of(model: WorldModel, windows: Windows) -> float:
     """How far the robot moves from now over the horizon: RMS, in units of its ordinary change."""
     now = windows.observation[:, model.history]
     change = model.scaling.change(windows.observation[:, model.history + 1 :], now)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from adapt.learning.buffer import SegmentBuffer
-from adapt.learning.gate import Decision, Gate, GateSettings
+from adapt.learning.drift import motion_of
+from adapt.learning.gate import Decision, Gate, GateSettings, advantage
 from adapt.learning.ledger import Ledger
 from adapt.learning.plausibility import Plausibility, groups
 from adapt.learning.records import Training
@@ -17,6 +20,8 @@ from adapt.learning.update import forecast_error
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 
+WON, LOST = 1.0, 3.0
+"""The robot has changed where a candidate has so many whole segments to its credit, and then to its debit."""
 Examine = Callable[[str, WorldModel], list[dict[str, Any]]]
 """Holds a version against blessed incidents; gives of each at least `incident`, `passed` and `why`."""
 
@@ -91,6 +96,7 @@ class Judging:
         judged = {judgement.version for judgement in ledger.records.judgements}
         self._gate = Gate(settings, len(judged - {training.version}) + 1)
         self._judged: set[int] = set()
+        self._advantages: dict[int, float | None] = {}
         for judgement in ledger.records.judgements:
             if judgement.version == training.version:
                 self._gate.observe(judgement.candidate_error, judgement.incumbent_error)
@@ -124,6 +130,34 @@ class Judging:
     def winning(self) -> bool:
         """Whether the evidence so far speaks for the candidate."""
         return bool(self._gate.evidence()["e_better"] >= 1.0) if self.trial is None else self.trial.winning
+
+    @property
+    def turned(self) -> int | None:
+        """The ledger's entry since which the candidate, which had forecast better, forecasts worse: the robot
+        has changed. None where that is not so.
+
+        It is asked of adapt segments that the candidate did not learn from, in motion: they say what its
+        successor should learn from, and nothing about whether it is let in.
+        """
+        newest = max(self.training.segments, default=-1)
+        later = [each for each in self._ledger.segments(Split.ADAPT) if each.number > newest]
+        later = [each for each in self._plausibility.usable(later) if self._hindsight(each) is not None]
+        if not later or self.trial is not None:
+            return None
+        sums = np.cumsum([self._hindsight(each) for each in later])
+        best = int(sums.argmax())
+        turned = sums[best] >= WON and sums[best] - sums[-1] >= LOST
+        return later[best].stored if turned else None
+
+    def _hindsight(self, segment: Segment) -> float | None:
+        """The candidate's advantage on a segment; None where the robot rests."""
+        if segment.number not in self._advantages:
+            windows = self._buffer.windows([segment])
+            moves = motion_of(self._incumbent, windows) >= self._settings.trial.still
+            errors = forecast_error(self.candidate, windows), forecast_error(self._incumbent, windows)
+            found = advantage(*errors, self._settings.saturation) if moves else None
+            self._advantages[segment.number] = found
+        return self._advantages[segment.number]
 
     def decide(self) -> Decision:
         """Decide on what was seen so far."""

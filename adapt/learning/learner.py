@@ -33,6 +33,9 @@ from adapt.registry.registry import Registry
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.tick import FloatArray, Tick
 
+TURNED = "robot_changed_at"
+"""In the evidence against a candidate: the ledger's entry since which it lost."""
+
 
 class Learner:
     """Learns the dynamics of one robot from its ticks, within its budget, behind the gate."""
@@ -85,6 +88,8 @@ class Learner:
         watched = registry, self.buffer, ledger, self._plausibility
         self._drift = DriftWatch(settings.drift, settings.gate.saturation, *watched)
         self._supply = Supply(settings, specification.rate_hz, ledger, self._plausibility, self._drift)
+        known = (each.evidence.get(TURNED, 0) for each in registry.decisions())
+        self._supply.turned = max(known, default=0)
         self._robot = LiveRobot(specification) if live else None
         self._examine = examine
         self._seed = seed
@@ -143,7 +148,7 @@ class Learner:
     def idle(self) -> bool:
         """Whether `work` has nothing to do until more ticks come."""
         if self._judging is not None:
-            return self._judging.waiting and not self._supply.outgrown(self._judging)
+            return self._judging.waiting and not self._is_over(self._judging)
         return self._round is None and not self._supply.enough()
 
     def work(self) -> list[Event]:
@@ -216,8 +221,17 @@ class Learner:
         self._judging = self._judging_of(training, model)
         self._tell("candidate_made", {"version": version, "parent": self.incumbent, **lineage})
 
+    def _is_over(self, judging: Judging) -> bool:
+        return judging.turned is not None or self._supply.outgrown(judging)
+
     def _judge(self, judging: Judging) -> None:
         version = judging.training.version
+        if (turned := judging.turned) is not None:
+            self._supply.turned = turned
+            reason = "forecast better, and then worse: the robot has changed since what it learned from"
+            self._tell("robot_changed", {"version": version, "entry": turned}, "warning")
+            self._reject(judging, Decision("reject", reason, {**judging.evidence(), TURNED: turned}))
+            return
         segment = judging.judge_next()
         decision = judging.decide()
         if segment is not None:

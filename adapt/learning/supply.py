@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from adapt.learning.drift import DriftWatch
-from adapt.learning.gate import BettingTest, advantage
 from adapt.learning.judging import Judging
 from adapt.learning.ledger import Ledger
 from adapt.learning.plausibility import Plausibility
@@ -12,12 +11,13 @@ from adapt.learning.segment import Segment
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.splits import Split
 
-LOST = 0.1
-"""A candidate counts as losing when the wealth of the bets on it has become this: ten to one."""
-
 
 class Supply:
-    """The plausible segments of the adapt split."""
+    """The plausible segments of the adapt split.
+
+    Attributes:
+        turned: the ledger's entry since which a candidate that had forecast better forecast worse.
+    """
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Supply:
         self._ledger = ledger
         self._plausibility = plausibility
         self._drift = drift
-        self._saturation = settings.gate.saturation
+        self.turned = 0
         self._fresh_ticks = settings.fresh_adapt_s * rate_hz
         self._changed_ticks = settings.changed_adapt_s * rate_hz
 
@@ -54,45 +54,20 @@ class Supply:
         return not judging.winning and self._fresh(judging.training) >= self._enough_ticks(judging.training)
 
     def _changed(self) -> int:
-        """The entry of the ledger at which the robot has last become another one; 0 for never.
-
-        The errors of the version that drives may not tell. A candidate that loses does: what it learned from
-        was another robot, or too little of this one. Its successor is to show which: it learns from what came
-        since, and where it loses too, that was no change.
-        """
-        before, changed, doubted = 0, 0, False
-        for training in self._ledger.records.trainings:
-            if not self._lost(training):
-                doubted = False
-            elif doubted:
-                changed, doubted = before, False
-            else:
-                before, changed, doubted = changed, self._newest(training), True
-        return max(changed, self._drift.changed)
-
-    def _lost(self, training: Training) -> bool:
-        test = BettingTest()
-        for each in self._ledger.records.judgements:
-            if each.version == training.version:
-                test.observe(advantage(each.candidate_error, each.incumbent_error, self._saturation))
-        return test.e_value < LOST
-
-    def _newest(self, training: Training) -> int:
-        """The entry that stored the last segment of a training."""
-        stored = {each.number: each.stored for each in self._ledger.records.segments}
-        return max((stored[number] for number in training.segments), default=0)
+        """The entry of the ledger at which the robot has last become another one; 0 for never."""
+        return max(self.turned, self._drift.changed)
 
     def _enough_ticks(self, last: Training | None) -> float:
         """Fresh ticks for a training: as many as the last one had, since more of the same helps ever less.
 
-        Few will do where the robot has changed since then, or may have.
+        Few will do where the robot has changed since then.
         """
         if last is None:
             return self._fresh_ticks
-        if self._drift.changed > last.entry or self._lost(last):
+        had = [each for each in self._usable() if each.number in set(last.segments)]
+        if self._changed() > max((each.stored for each in had), default=0):
             return min(self._changed_ticks, self._fresh_ticks)
-        had = set(last.segments)
-        return max(self._fresh_ticks, sum(each.ticks for each in self._usable() if each.number in had))
+        return max(self._fresh_ticks, sum(each.ticks for each in had))
 
     def _fresh(self, last: Training | None) -> int:
         """Usable ticks that came after those of the last training."""
