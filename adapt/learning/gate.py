@@ -72,9 +72,9 @@ class GateSettings(Settings):
     """A ratio of errors of exp(this) or more counts as a whole win, a smaller one in proportion."""
     most_segments: int = Field(default=40, gt=0)
     """Without a decision after so many segments the candidate is rejected."""
-    forgetting: float = Field(default=1.5, ge=0)
-    """A rehearsal error of at most this times the pretrained version's is never held against a candidate.
-    Above that it may lose no more in simulation than it gains on the robot, against the incumbent."""
+    forgetting: float = Field(default=2.0, ge=0)
+    """A rehearsal error of at most this times the pretrained version's is never held against a candidate: one
+    that has found out which arm it drives forecasts all others worse (1.2 to 1.7 were measured). Above that it may lose no more in simulation than it gains on the robot, against the incumbent."""
 
 
 @dataclass(frozen=True, slots=True)
