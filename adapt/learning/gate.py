@@ -74,7 +74,8 @@ class GateSettings(Settings):
     """Without a decision after so many segments the candidate is rejected."""
     forgetting: float = Field(default=2.0, ge=0)
     """A rehearsal error of at most this times the pretrained version's is never held against a candidate: one
-    that has found out which arm it drives forecasts all others worse (1.2 to 1.7 were measured). Above that it may lose no more in simulation than it gains on the robot, against the incumbent."""
+    that has found out which arm it drives forecasts all others worse (1.2 to 1.7 times were measured).
+    Above that it may lose no more in simulation than it gains on the robot, against the incumbent."""
 
 
 @dataclass(frozen=True, slots=True)
