@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from ros_nodes.fault_stage import Stage
+from ros_nodes.up import MOST_RESTARTS, RESTARTS_WITHIN_S
 
 pytestmark = pytest.mark.ros
 TIMES = int(os.environ.get("ADAPT_FAULTS", "1"))
@@ -32,8 +33,13 @@ PROMPT = real_time_is_allowed()
 
 
 def in_mid_motion(stage: Stage, generator: random.Random) -> int:
-    """Wait for a random instant while the arm moves; gives it, in ns."""
-    stage.until(lambda: stage.moves(MOVING), "motion")
+    """Wait for a random instant while the arm moves, and its planner is heard; gives it, in ns."""
+    period_ns, proposals = 1e9 * stage.witness.robot.period_s, stage.witness.proposals
+    # One that was just started drives before we have discovered it.
+    stage.until(
+        lambda: stage.moves(MOVING) and proposals and time.time_ns() - proposals[-1].received_ns < period_ns,
+        "motion",
+    )
     time.sleep(generator.uniform(0.0, stage.witness.robot.period_s))
     return time.time_ns()
 
@@ -74,6 +80,9 @@ def test_a_planner_that_ends_or_freezes_leaves_the_robot_to_the_fallback_at_once
         assert fallback["detail"] == {"from": "running", "reason": "proposal_late"}
         if number == signal.SIGSTOP:
             os.kill(process.pid, signal.SIGCONT)
+        if TIMES > 1:
+            # A node that dies more often than this is not started again.
+            stage.wait(RESTARTS_WITHIN_S / MOST_RESTARTS)
         stage.until_running()
     own, fallback = np.array(measured).T
     for name, values in (("own", own), ("fallback", fallback)):
