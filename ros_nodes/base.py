@@ -223,6 +223,10 @@ def run(make_node: Callable[[], NodeType], args: list[str] | None = None) -> int
     except UserError as error:
         rclpy.logging.get_logger("adapt").error(str(error))
         return 2
+    finally:
+        # An interpreter that ends takes our handlers back, and a late signal would look like a death.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
     return 0
 
 
