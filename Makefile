@@ -20,7 +20,9 @@ test: $(VENV)/.ready
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest -n 2 --dist loadfile -m "not ros"
 	# Nodes keep time with the wall: a test that needs both cores must not find them taken by another.
-	$(VENV)/bin/pytest -m ros
+	$(VENV)/bin/pytest -m ros --ignore tests/faults
+	# A stack runs on from its first test to its last.
+	$(VENV)/bin/pytest tests/faults
 
 $(VENV)/.ready: pyproject.toml setup.py package.xml constraints.txt
 	$(PYTHON) -m venv $(VENV)
