@@ -68,7 +68,7 @@ class Supply:
         had = [each for each in self._usable() if each.number in known]
         if self._changed() > max((each.stored for each in had), default=0):
             return min(self._changed_ticks, self._fresh_ticks)
-        return max(self._changed_ticks, sum(each.ticks for each in had))
+        return max(self._fresh_ticks, sum(each.ticks for each in had))
 
     def _fresh(self, last: Training | None) -> int:
         """Usable ticks that came after those of the last training."""

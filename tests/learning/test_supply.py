@@ -65,6 +65,7 @@ def test_after_a_change_little_is_enough_and_what_came_before_stays_away(deploym
     deployment.move(6.0)
     second = deployment.train("b")
     assert all(each.stored > changed for each in second)
+    deployment.move(10.0)
     assert not deployment.supply.enough()
     deployment.move(12.0)
     assert deployment.supply.enough()
