@@ -139,23 +139,27 @@ class Judging:
         It is asked of adapt segments that the candidate did not learn from, in motion: they say what its
         successor should learn from, and nothing about whether it is let in.
         """
+        if self.trial is not None:
+            return None
         newest = max(self.training.segments, default=-1)
         later = [each for each in self._ledger.segments(Split.ADAPT) if each.number > newest]
-        later = [each for each in self._plausibility.usable(later) if self._hindsight(each) is not None]
-        if not later or self.trial is not None:
+        seen = [(each.stored, self._hindsight(each)) for each in self._plausibility.usable(later)]
+        moving = [(stored, found) for stored, found in seen if found is not None]
+        if not moving:
             return None
-        sums = np.cumsum([self._hindsight(each) for each in later])
+        sums = np.cumsum([found for _, found in moving])
         best = int(sums.argmax())
         turned = sums[best] >= WON and sums[best] - sums[-1] >= LOST
-        return later[best].stored if turned else None
+        return moving[best][0] if turned else None
 
     def _hindsight(self, segment: Segment) -> float | None:
         """The candidate's advantage on a segment; None where the robot rests."""
         if segment.number not in self._advantages:
             windows = self._buffer.windows([segment])
-            moves = motion_of(self._incumbent, windows) >= self._settings.trial.still
-            errors = forecast_error(self.candidate, windows), forecast_error(self._incumbent, windows)
-            found = advantage(*errors, self._settings.saturation) if moves else None
+            found = None
+            if motion_of(self._incumbent, windows) >= self._settings.trial.still:
+                errors = forecast_error(self.candidate, windows), forecast_error(self._incumbent, windows)
+                found = advantage(*errors, self._settings.saturation)
             self._advantages[segment.number] = found
         return self._advantages[segment.number]
 

@@ -86,9 +86,6 @@ class SafetyFilter:
         self._step = np.zeros(self._box.size)
         if self._walls is not None:
             self._last = self._walls.centre
-        self._smoothing = Smoothing(robot)
-        self._smoothing.reset(self._last)
-        if self._walls is not None:
             within = self._box.interval(self._last, self._step, None)
             self._solver = Solver(
                 canonical_elsewhere(layout_of(self._walls)),
@@ -96,6 +93,8 @@ class SafetyFilter:
                 time_limit_s,
                 MOST_ITERATIONS,
             )
+        self._smoothing = Smoothing(robot)
+        self._smoothing.reset(self._last)
 
     @property
     def last(self) -> FloatArray:
