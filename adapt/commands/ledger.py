@@ -41,15 +41,24 @@ def show(store: output.Store = output.DEFAULT_STORE, json: output.Json = False) 
         budget.add_row(split.value, str(used), str(left), str(count))
         data[split.value] = {"used": used, "remaining": left, "segments": count}
     console.print(budget)
-    columns = ("version", "parent", ">trained on", ">judged on", ">drove on trial", ">watched on")
+    columns = (
+        "version",
+        "parent",
+        ">trained on",
+        ">judged on",
+        ">looked back on",
+        ">drove on trial",
+        ">watched on",
+    )
     versions = output.table("versions", *columns)
     trained = []
     for training in records.trainings:
         judged = sum(each.version == training.version for each in records.judgements)
+        looked_back = sum(each.version == training.version for each in records.hindsights)
         turns = sum(each.version == training.version for each in records.turns)
         watched = sum(training.version in (each.version, *each.older) for each in records.watches)
-        counts = (len(training.segments), judged, turns, watched)
-        nouns = ("segments", "segments", "turns", "segments")
+        counts = (len(training.segments), judged, looked_back, turns, watched)
+        nouns = ("segments", "segments", "segments", "turns", "segments")
         said = [f"{count} {noun}" for count, noun in zip(counts, nouns, strict=True)]
         versions.add_row(training.version, training.parent, *said)
         trained.append(
@@ -58,6 +67,7 @@ def show(store: output.Store = output.DEFAULT_STORE, json: output.Json = False) 
                 "parent": training.parent,
                 "trained_on": list(training.segments),
                 "judged_on": judged,
+                "looked_back_on": looked_back,
                 "turns": turns,
                 "watched_on": watched,
             }

@@ -12,7 +12,7 @@ from adapt.learning.drift import motion_of
 from adapt.learning.gate import Decision, Gate, GateSettings, advantage
 from adapt.learning.ledger import Ledger
 from adapt.learning.plausibility import Plausibility, groups
-from adapt.learning.records import Training
+from adapt.learning.records import Judgement, Training
 from adapt.learning.segment import Segment
 from adapt.learning.splits import Split
 from adapt.learning.trial import LiveRobot, Trial
@@ -96,7 +96,7 @@ class Judging:
         judged = {judgement.version for judgement in ledger.records.judgements}
         self._gate = Gate(settings, len(judged - {training.version}) + 1)
         self._judged: set[int] = set()
-        self._advantages: dict[int, float | None] = {}
+        self._at_rest: set[int] = set()
         for judgement in ledger.records.judgements:
             if judgement.version == training.version:
                 self._gate.observe(judgement.candidate_error, judgement.incumbent_error)
@@ -106,7 +106,7 @@ class Judging:
     @property
     def waiting(self) -> bool:
         """Whether nothing can be done or decided until more ticks come."""
-        return not self._unjudged() and self.decide().kind == "undecided"
+        return not self._unseen() and not self._unjudged() and self.decide().kind == "undecided"
 
     def judge_next(self) -> Segment | None:
         """Compare on the oldest segment not used yet, and give it; None where there is none.
@@ -131,37 +131,55 @@ class Judging:
         """Whether the evidence so far speaks for the candidate."""
         return bool(self._gate.evidence()["e_better"] >= 1.0) if self.trial is None else self.trial.winning
 
+    def look_back(self) -> bool:
+        """Compare on the oldest adapt segment that the candidate did not learn from and that is new here;
+        False where there is none.
+
+        Such segments say what a successor should learn from, and nothing about whether the candidate is let
+        in.
+
+        Raises:
+            sqlite3.Error: it could not be written down; then it does not count.
+        """
+        unseen = self._unseen()
+        if not unseen:
+            return False
+        windows = self._buffer.windows(unseen[:1])
+        if motion_of(self._incumbent, windows) < self._settings.trial.still:
+            self._at_rest.add(unseen[0].number)
+        else:
+            errors = forecast_error(self.candidate, windows), forecast_error(self._incumbent, windows)
+            self._ledger.record_hindsight(self.training.version, self.training.parent, unseen[0], *errors)
+        return True
+
     @property
     def turned(self) -> int | None:
         """The ledger's entry since which the candidate, which had forecast better, forecasts worse: the robot
-        has changed. None where that is not so.
-
-        It is asked of adapt segments that the candidate did not learn from, in motion: they say what its
-        successor should learn from, and nothing about whether it is let in.
+        has changed. None where that is not so. See `look_back`.
         """
-        if self.trial is not None:
+        found = self._hindsights()
+        if self.trial is not None or not found:
             return None
-        newest = max(self.training.segments, default=-1)
-        later = [each for each in self._ledger.segments(Split.ADAPT) if each.number > newest]
-        seen = [(each.stored, self._hindsight(each)) for each in self._plausibility.usable(later)]
-        moving = [(stored, found) for stored, found in seen if found is not None]
-        if not moving:
-            return None
-        sums = np.cumsum([found for _, found in moving])
+        errors = [(each.candidate_error, each.incumbent_error) for each in found]
+        sums = np.cumsum([advantage(*each, self._settings.saturation) for each in errors])
         best = int(sums.argmax())
-        turned = sums[best] >= WON and sums[best] - sums[-1] >= LOST
-        return moving[best][0] if turned else None
+        if sums[best] < WON or sums[best] - sums[-1] < LOST:
+            return None
+        return next(
+            each.stored for each in self._ledger.records.segments if each.number == found[best].segment
+        )
 
-    def _hindsight(self, segment: Segment) -> float | None:
-        """The candidate's advantage on a segment; None where the robot rests."""
-        if segment.number not in self._advantages:
-            windows = self._buffer.windows([segment])
-            found = None
-            if motion_of(self._incumbent, windows) >= self._settings.trial.still:
-                errors = forecast_error(self.candidate, windows), forecast_error(self._incumbent, windows)
-                found = advantage(*errors, self._settings.saturation)
-            self._advantages[segment.number] = found
-        return self._advantages[segment.number]
+    def _hindsights(self) -> list[Judgement]:
+        return [each for each in self._ledger.records.hindsights if each.version == self.training.version]
+
+    def _unseen(self) -> list[Segment]:
+        """Adapt segments to look back on, none of them at rest; none once there is a trial."""
+        if self.trial is not None:
+            return []
+        newest = max(self.training.segments, default=-1)
+        known = self._at_rest | {each.segment for each in self._hindsights()}
+        later = [each for each in self._ledger.segments(Split.ADAPT) if each.number > newest]
+        return [each for each in self._plausibility.usable(later) if each.number not in known]
 
     def decide(self) -> Decision:
         """Decide on what was seen so far."""

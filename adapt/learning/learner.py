@@ -232,6 +232,8 @@ class Learner:
             self._tell("robot_changed", {"version": version, "entry": turned}, "warning")
             self._reject(judging, Decision("reject", reason, {**judging.evidence(), TURNED: turned}))
             return
+        if judging.look_back():
+            return
         segment = judging.judge_next()
         decision = judging.decide()
         if segment is not None:

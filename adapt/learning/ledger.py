@@ -148,15 +148,32 @@ class Ledger:
         """
         if segment.split is not Split.GATE:
             raise ValueError(f"segment {segment.number} ({segment.split.value}) is not for judging")
-        body = {
-            "version": version,
-            "incumbent": incumbent,
-            "segment": segment.number,
-            "candidate_error": candidate_error,
-            "incumbent_error": incumbent_error,
-        }
-        self._write("judged", body)
+        errors = {"candidate_error": candidate_error, "incumbent_error": incumbent_error}
+        self._write(
+            "judged", {"version": version, "incumbent": incumbent, "segment": segment.number, **errors}
+        )
         return self.records.judgements[-1]
+
+    def record_hindsight(
+        self,
+        version: str,
+        incumbent: str,
+        segment: Segment,
+        candidate_error: float,
+        incumbent_error: float,
+    ) -> Judgement:
+        """Write down one comparison that tells what a successor should learn from.
+
+        Raises:
+            ValueError: the segment is not of the adapt split.
+        """
+        if segment.split is not Split.ADAPT:
+            raise ValueError(f"segment {segment.number} ({segment.split.value}) is not for hindsight")
+        errors = {"candidate_error": candidate_error, "incumbent_error": incumbent_error}
+        self._write(
+            "looked_back", {"version": version, "incumbent": incumbent, "segment": segment.number, **errors}
+        )
+        return self.records.hindsights[-1]
 
     def record_turn(self, first: Tick, last: Tick, **facts: Any) -> Turn:
         """Write down which version drove on trial from one tick to another, and what came of it; `facts` are

@@ -33,7 +33,11 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A version was compared with the incumbent on one segment; errors are relative to the scaling."""
+    """A version was compared with the incumbent on one segment; errors are relative to the scaling.
+
+    On a gate segment that decides whether it is let in; on an adapt segment, in hindsight, what a successor
+    should learn from.
+    """
 
     version: str
     incumbent: str
@@ -117,6 +121,7 @@ class Records:
         self.segments: list[Segment] = []
         self.trainings: list[Training] = []
         self.judgements: list[Judgement] = []
+        self.hindsights: list[Judgement] = []
         self.turns: list[Turn] = []
         self.watches: list[Watch] = []
         self.openings: list[Opening] = []
@@ -151,16 +156,9 @@ class Records:
                 Training(body["version"], body["parent"], tuple(body["segments"]), entry.number)
             )
         elif entry.kind == "judged":
-            self.judgements.append(
-                Judgement(
-                    body["version"],
-                    body["incumbent"],
-                    body["segment"],
-                    body["candidate_error"],
-                    body["incumbent_error"],
-                    entry.number,
-                )
-            )
+            self.judgements.append(Judgement(**_facts(body), entry=entry.number))
+        elif entry.kind == "looked_back":
+            self.hindsights.append(Judgement(**_facts(body), entry=entry.number))
         elif entry.kind == "drove":
             self.turns.append(Turn(**_facts(body), entry=entry.number))
         elif entry.kind == "watched":

@@ -25,7 +25,8 @@ def verify_ledger(path: Path) -> list[str]:
     is overspent, no tick or guard gap lies in two splits, every stored segment still has the ticks
     that were stored, versions were trained on adapt segments only, and judged only on gate segments
     that began after they were made and that neither they nor an ancestor were trained on. No version is
-    watched or measured at driving on what is sealed, is older than itself, or has trained it or an ancestor.
+    looked back on with what it learned from or what is not of adapt, and none is watched or measured at
+    driving on what is sealed, is older than itself, or has trained it or an ancestor.
 
     Raises:
         UserError: `path` is no ledger.
@@ -39,6 +40,7 @@ def verify_ledger(path: Path) -> list[str]:
             return problems
         problems += _split_problems(records)
         problems += _use_problems(records)
+        problems += _hindsight_problems(records)
         problems += _watch_problems(records)
         problems += _turn_problems(records)
         problems += _content_problems(records, journal)
@@ -133,6 +135,21 @@ def _use_problems(records: Records) -> Iterator[str]:
         if (version, judgement.segment) in judged:
             yield f"{where} twice"
         judged.add((version, judgement.segment))
+
+
+def _hindsight_problems(records: Records) -> Iterator[str]:
+    splits = {segment.number: segment.split for segment in records.segments}
+    made = {training.version: set(training.segments) for training in records.trainings}
+    seen: set[tuple[str, int]] = set()
+    for hindsight in records.hindsights:
+        where = f"version {hindsight.version} was looked back on with segment {hindsight.segment}"
+        if splits.get(hindsight.segment) is not Split.ADAPT:
+            yield f"{where}, which is not of adapt"
+        elif hindsight.segment in made.get(hindsight.version, {hindsight.segment}):
+            yield f"{where}, which it was trained on"
+        if (hindsight.version, hindsight.segment) in seen:
+            yield f"{where} twice"
+        seen.add((hindsight.version, hindsight.segment))
 
 
 def _watch_problems(records: Records) -> Iterator[str]:

@@ -61,6 +61,7 @@ def test_a_candidate_that_wins_and_then_loses_tells_when_the_robot_changed(tmp_p
     assert segments[made_at].stored <= event.detail["entry"] <= change.stored
     version = event.detail["version"]
     assert "robot has changed" in deployment.registry.decisions(version)[-1].reason
+    assert {each.version for each in deployment.ledger.records.hindsights} == {version}
     again = Deployment(tmp_path, pretrained, settings)
     assert again.learner._supply.turned == event.detail["entry"]
     deployment.live(after)

@@ -80,6 +80,8 @@ def test_splits_cannot_be_mixed_up(tmp_path):
         ledger.record_training("b", "a", [first_of(ledger, Split.GATE)])
     with pytest.raises(ValueError, match="not for judging"):
         ledger.record_judgement("b", "a", first_of(ledger, Split.ADAPT), 1.0, 1.0)
+    with pytest.raises(ValueError, match="not for hindsight"):
+        ledger.record_hindsight("b", "a", first_of(ledger, Split.GATE), 1.0, 1.0)
 
 
 def test_verification_finds_a_judgement_on_a_segment_older_than_the_version(tmp_path):
@@ -117,6 +119,19 @@ def test_verification_finds_training_on_what_an_ancestor_was_judged_on(tmp_path)
     ledger._write("trained", {"version": "d", "parent": "c", "segments": []})
     ledger.record_judgement("d", "b", gate, 1.0, 2.0)
     assert any("it or an ancestor was trained on" in problem for problem in verify_ledger(ledger.path))
+
+
+def test_verification_finds_a_version_looked_back_on_with_what_it_learned(tmp_path):
+    ledger = ledger_at(tmp_path / "ledger.sqlite")
+    fill(ledger, 20)
+    first, *_, last = ledger.segments(Split.ADAPT)
+    ledger.record_training("b", "a", [first])
+    ledger.record_hindsight("b", "a", last, 1.0, 1.0)
+    assert verify_ledger(ledger.path) == []
+    ledger.record_hindsight("b", "a", first, 1.0, 1.0)
+    ledger.record_hindsight("b", "a", last, 1.0, 1.0)
+    one, other = verify_ledger(ledger.path)
+    assert "which it was trained on" in one and other.endswith("twice")
 
 
 TURN = {"candidate": "b", "incumbent": "a", "pair": 0, "ticks": 10, "cost": 1.0, "limited": 0, "ended": ""}
