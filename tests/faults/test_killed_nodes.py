@@ -80,7 +80,7 @@ def test_a_planner_that_ends_or_freezes_leaves_the_robot_to_the_fallback_at_once
         assert fallback["detail"] == {"from": "running", "reason": "proposal_late"}
         if number == signal.SIGSTOP:
             os.kill(process.pid, signal.SIGCONT)
-        if TIMES > 1:
+        elif TIMES > 1:
             # A node that dies more often than this is not started again.
             stage.wait(RESTARTS_WITHIN_S / MOST_RESTARTS)
         stage.until_running()
