@@ -128,8 +128,10 @@ class Judging:
 
     @property
     def winning(self) -> bool:
-        """Whether the evidence so far speaks for the candidate."""
-        return bool(self._gate.evidence()["e_better"] >= 1.0) if self.trial is None else self.trial.winning
+        """Whether the evidence so far speaks for the candidate: on the gate's segments, or in hindsight."""
+        if self.trial is not None:
+            return self.trial.winning
+        return bool(self._gate.evidence()["e_better"] >= 1.0) or sum(self._credits(self._hindsights())) >= WON
 
     def look_back(self) -> bool:
         """Compare on the oldest adapt segment that the candidate did not learn from and that is new here;
@@ -155,19 +157,25 @@ class Judging:
     @property
     def turned(self) -> int | None:
         """The ledger's entry since which the candidate, which had forecast better, forecasts worse: the robot
-        has changed. None where that is not so. See `look_back`.
+        has changed. None where that is not so.
+
+        All that came since its training is asked: what `look_back` found, and what it was judged on.
         """
-        found = self._hindsights()
-        if self.trial is not None or not found:
+        version, records = self.training.version, self._ledger.records
+        judged = [each for each in records.judgements if each.version == version]
+        seen = sorted([*self._hindsights(), *judged], key=lambda each: each.segment)
+        if self.trial is not None or not seen:
             return None
-        errors = [(each.candidate_error, each.incumbent_error) for each in found]
-        sums = np.cumsum([advantage(*each, self._settings.saturation) for each in errors])
+        sums = np.cumsum(self._credits(seen))
         best = int(sums.argmax())
         if sums[best] < WON or sums[best] - sums[-1] < LOST:
             return None
-        return next(
-            each.stored for each in self._ledger.records.segments if each.number == found[best].segment
-        )
+        return next(each.stored for each in records.segments if each.number == seen[best].segment)
+
+    def _credits(self, judgements: list[Judgement]) -> list[float]:
+        """What each counts for the candidate, or against it."""
+        saturation = self._settings.saturation
+        return [advantage(each.candidate_error, each.incumbent_error, saturation) for each in judgements]
 
     def _hindsights(self) -> list[Judgement]:
         return [each for each in self._ledger.records.hindsights if each.version == self.training.version]

@@ -9,7 +9,7 @@ from adapt.robot.specification import RobotSpecification
 
 Recipe = Literal["without_simulators", "simdist", "scratch", "linear", "residual", "low_rank"]
 WITH_SIMULATORS = UpdateSettings(
-    steps=1600, batch=48, learning_rate=2e-3, simulated_share=0.65, rehearsal_share=0.0, pull=0.0
+    steps=800, batch=48, learning_rate=2e-3, simulated_share=0.65, rehearsal_share=0.0, pull=0.0
 )
 """Where simulators like the robot can be identified: they keep the weights from following a few real windows
 too far, so that neither a low rate nor a pull nor rehearsal has to."""

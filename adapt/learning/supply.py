@@ -37,43 +37,46 @@ class Supply:
 
     def segments(self) -> list[Segment]:
         """All; once the robot has changed, only those since, as soon as they are enough."""
-        usable, changed = self._usable(), self._changed()
-        since = [each for each in usable if each.stored > changed]
-        return since if sum(each.ticks for each in since) >= self._changed_ticks else usable
+        since = self._since_change()
+        return since if _ticks(since) >= self._changed_ticks else self._usable()
 
     def enough(self) -> bool:
         """Whether there is so much new since the last training that another one is worth it."""
         if self._ledger.spent(Split.GATE):
             return False
         trainings = self._ledger.records.trainings
-        last = trainings[-1] if trainings else None
-        return self._fresh(last) >= self._enough_ticks(last)
+        return self._enough_since(trainings[-1] if trainings else None)
 
     def outgrown(self, judging: Judging) -> bool:
         """Whether a candidate that is not winning could have a successor that knows better."""
-        return not judging.winning and self._fresh(judging.training) >= self._enough_ticks(judging.training)
+        return not judging.winning and self._enough_since(judging.training)
+
+    def _enough_since(self, last: Training | None) -> bool:
+        """Whether as much is new as the last training had, since more of the same helps ever less.
+
+        Where the robot has changed since then, what came since is all that counts, and little of it will do.
+        """
+        usable = self._usable()
+        if last is None:
+            return _ticks(usable) >= self._fresh_ticks
+        had = [each for each in usable if each.number in set(last.segments)]
+        if self._changed() > max((each.stored for each in had), default=0):
+            return _ticks(self._since_change()) >= min(self._changed_ticks, self._fresh_ticks)
+        newest = max(last.segments, default=-1)
+        fresh = [each for each in usable if each.number > newest]
+        return _ticks(fresh) >= max(self._fresh_ticks, _ticks(had))
 
     def _changed(self) -> int:
         """The entry of the ledger at which the robot has last become another one; 0 for never."""
         return max(self.turned, self._drift.changed)
 
-    def _enough_ticks(self, last: Training | None) -> float:
-        """Fresh ticks for a training: as many as the last one had, since more of the same helps ever less.
-
-        Few will do where the robot has changed since then.
-        """
-        if last is None:
-            return self._fresh_ticks
-        known = set(last.segments)
-        had = [each for each in self._usable() if each.number in known]
-        if self._changed() > max((each.stored for each in had), default=0):
-            return min(self._changed_ticks, self._fresh_ticks)
-        return max(self._fresh_ticks, sum(each.ticks for each in had))
-
-    def _fresh(self, last: Training | None) -> int:
-        """Usable ticks that came after those of the last training."""
-        newest = -1 if last is None else max(last.segments, default=-1)
-        return sum(each.ticks for each in self._usable() if each.number > newest)
+    def _since_change(self) -> list[Segment]:
+        changed = self._changed()
+        return [each for each in self._usable() if each.stored > changed]
 
     def _usable(self) -> list[Segment]:
         return self._plausibility.usable(self._ledger.segments(Split.ADAPT))
+
+
+def _ticks(segments: list[Segment]) -> int:
+    return sum(each.ticks for each in segments)

@@ -34,6 +34,9 @@ STEP = 0.04
 ACROSS = ("mass_scale", "calibration")
 """What a joint has that moves other joints as well. Of all else one simulation tells the derivatives of all
 joints, since each moves for itself."""
+SPREAD = 0.5
+"""Of the posterior's deviations, in the arms that are drawn to learn from: what is likely teaches more than
+what is just possible. On a real arm that is worth 5 % of the error, or half of the training."""
 TOLD = 0.5
 """Data tell of a parameter where they make its deviation smaller than this part of the prior's."""
 
@@ -181,8 +184,8 @@ class ArmPosterior:
     errors: FloatArray
 
     def draw(self, count: int, generator: np.random.Generator) -> Arms:
-        """Arms that the real one may be."""
-        drawn = generator.multivariate_normal(self.mean, self.covariance, size=count)
+        """Arms to learn from: like the real one, as far as is known."""
+        drawn = generator.multivariate_normal(self.mean, SPREAD**2 * self.covariance, size=count)
         shares = np.clip(drawn, 0.0, 1.0)
         return arms_at(self.specification, count, {name: shares[:, at] for name, at in self.columns.items()})
 

@@ -61,8 +61,9 @@ def test_after_a_change_little_is_enough_and_what_came_before_stays_away(deploym
     deployment.train("a")
     deployment.move(10.0)
     deployment.supply.turned = changed = deployment.ledger.records.segments[-1].stored
-    assert deployment.supply.enough()
+    assert not deployment.supply.enough(), "of what the robot is now there is nothing yet"
     deployment.move(6.0)
+    assert deployment.supply.enough()
     second = deployment.train("b")
     assert all(each.stored > changed for each in second)
     deployment.move(10.0)
