@@ -16,7 +16,7 @@ class LearnerSettings(Settings):
 
     fresh_adapt_s: float = Field(default=30.0, gt=0)
     """For the first candidate so much of the adapt split is enough; another needs twice what the last had."""
-    changed_adapt_s: float = Field(default=6.0, gt=0)
+    changed_adapt_s: float = Field(default=10.0, gt=0)
     """After the robot was found changed so much is enough."""
     steps_at_once: int = Field(default=5, gt=0)
     """Training steps in one call of `work`: keeps it short."""

@@ -11,6 +11,9 @@ from adapt.learning.segment import Segment
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.splits import Split
 
+FAR_MORE = 3
+"""Times as much new data as a candidate has learned from: then it is given up, though it may be winning."""
+
 
 class Supply:
     """The plausible segments of the adapt split.
@@ -48,23 +51,32 @@ class Supply:
         return self._enough_since(trainings[-1] if trainings else None)
 
     def outgrown(self, judging: Judging) -> bool:
-        """Whether a candidate that is not winning could have a successor that knows better."""
-        return not judging.winning and self._enough_since(judging.training)
+        """Whether a candidate should give way to a successor: where it is not winning, once that would know
+        twice as much; where it only forecasts a little better, once that would know far more.
+        """
+        had, fresh = self._had_and_fresh(judging.training)
+        far_more = _ticks(fresh) >= max(self._fresh_ticks, FAR_MORE * _ticks(had))
+        slow = judging.trial is None and far_more
+        return slow or (not judging.winning and self._enough_since(judging.training))
 
     def _enough_since(self, last: Training | None) -> bool:
         """Whether as much is new as the last training had, since more of the same helps ever less.
 
         Where the robot has changed since then, what came since is all that counts, and little of it will do.
         """
-        usable = self._usable()
         if last is None:
-            return _ticks(usable) >= self._fresh_ticks
-        had = [each for each in usable if each.number in set(last.segments)]
+            return _ticks(self._usable()) >= self._fresh_ticks
+        had, fresh = self._had_and_fresh(last)
         if self._changed() > max((each.stored for each in had), default=0):
             return _ticks(self._since_change()) >= min(self._changed_ticks, self._fresh_ticks)
-        newest = max(last.segments, default=-1)
-        fresh = [each for each in usable if each.number > newest]
         return _ticks(fresh) >= max(self._fresh_ticks, _ticks(had))
+
+    def _had_and_fresh(self, last: Training) -> tuple[list[Segment], list[Segment]]:
+        """What a training has learned from, and what came after it."""
+        known, newest, usable = set(last.segments), max(last.segments, default=-1), self._usable()
+        return [each for each in usable if each.number in known], [
+            each for each in usable if each.number > newest
+        ]
 
     def _changed(self) -> int:
         """The entry of the ledger at which the robot has last become another one; 0 for never."""

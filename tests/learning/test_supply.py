@@ -20,7 +20,7 @@ class Deployment:
         plausibility = SimpleNamespace(usable=lambda segments: segments)
         self.supply = Supply(SETTINGS, ARM.rate_hz, self.ledger, plausibility, SimpleNamespace(changed=0))
         self.length = self.ledger.records.plan.segment_ticks
-        positions, targets = servo_motion(200 * self.length, 0, 80.0, 12.0, 0.05)
+        positions, targets = servo_motion(400 * self.length, 0, 80.0, 12.0, 0.05)
         self.ticks = iter(ticks_of(positions, targets, 0, START_NS))
 
     def move(self, seconds):
@@ -62,7 +62,7 @@ def test_after_a_change_little_is_enough_and_what_came_before_stays_away(deploym
     deployment.move(10.0)
     deployment.supply.turned = changed = deployment.ledger.records.segments[-1].stored
     assert not deployment.supply.enough(), "of what the robot is now there is nothing yet"
-    deployment.move(6.0)
+    deployment.move(10.0)
     assert deployment.supply.enough()
     second = deployment.train("b")
     assert all(each.stored > changed for each in second)
@@ -71,3 +71,14 @@ def test_after_a_change_little_is_enough_and_what_came_before_stays_away(deploym
     deployment.move(12.0)
     assert deployment.supply.enough()
     assert all(each.stored > changed for each in deployment.supply.segments())
+
+
+def test_a_candidate_that_wins_too_slowly_gives_way_to_one_that_would_know_far_more(deployment):
+    deployment.train("a")
+    training = deployment.ledger.records.trainings[-1]
+    judging = SimpleNamespace(training=training, winning=True, trial=None)
+    deployment.move(60.0)
+    assert not deployment.supply.outgrown(judging)
+    deployment.move(80.0)
+    assert deployment.supply.outgrown(judging)
+    assert not deployment.supply.outgrown(SimpleNamespace(training=training, winning=True, trial="begun"))
