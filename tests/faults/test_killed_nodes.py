@@ -51,7 +51,7 @@ def events(stage: Stage, kind: str, since_ns: int) -> list[dict[str, Any]]:
 def let_restarts_be_forgotten(stage: Stage, begun_s: float) -> None:
     """Wait, since a node that dies more often than this is not started again."""
     if TIMES > 1:
-        stage.wait(max(0.0, begun_s + RESTARTS_WITHIN_S / MOST_RESTARTS - time.monotonic()))
+        stage.wait(max(0.0, begun_s + RESTARTS_WITHIN_S / (MOST_RESTARTS - 1) - time.monotonic()))
 
 
 def delays(stage: Stage, since_ns: int) -> tuple[float, float]:
