@@ -20,8 +20,10 @@ from adapt.learning.update import forecast_error
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 
-WON, LOST = 1.0, 3.0
-"""The robot has changed where a candidate has so many whole segments to its credit, and then to its debit."""
+WON, LOST, WHOLE = 1.0, 3.0, 0.5
+"""The robot has changed where a candidate has so many whole segments to its credit, and then to its debit; a
+whole one is an error that differs by this in the logarithm. An equal one's differs by a tenth, at random.
+"""
 Examine = Callable[[str, WorldModel], list[dict[str, Any]]]
 """Holds a version against blessed incidents; gives of each at least `incident`, `passed` and `why`."""
 
@@ -172,10 +174,10 @@ class Judging:
             return None
         return next(each.stored for each in records.segments if each.number == seen[best].segment)
 
-    def _credits(self, judgements: list[Judgement]) -> list[float]:
+    @staticmethod
+    def _credits(judgements: list[Judgement]) -> list[float]:
         """What each counts for the candidate, or against it."""
-        saturation = self._settings.saturation
-        return [advantage(each.candidate_error, each.incumbent_error, saturation) for each in judgements]
+        return [advantage(each.candidate_error, each.incumbent_error, WHOLE) for each in judgements]
 
     def _hindsights(self) -> list[Judgement]:
         return [each for each in self._ledger.records.hindsights if each.version == self.training.version]
