@@ -62,9 +62,11 @@ class CommandLimits:
         step = None if self._last is None else values - self._last
         wrong = [] if step is None else self._wrong(step)
         silent = self._last is None or stamp_ns - self._last_ns > self._silence_ns
-        if silent and (wrong or step is None):
-            # How fast it sets off is known only by the next command.
-            wrong, step = ([] if self._blind or self._starts(values) else ["start"]), None
+        if silent:
+            continues = step is not None and not wrong
+            wrong = [] if continues or self._blind or self._starts(values) else ["start"]
+            # Meanwhile the robot has come to rest: how fast it sets off is known only by the next command.
+            step = None
         self._blind = False
         self.broken.update(wrong)
         self._last, self._step, self._last_ns = values, step, stamp_ns

@@ -69,3 +69,11 @@ def test_after_a_silence_a_command_may_begin_where_the_robot_stands_and_nowhere_
     assert judged([HOME, HOME + 0.05, HOME + 0.1, HOME + 0.5], {3: 10}) == {"start": 1}
     # Or go on as if there had been none.
     assert judged([HOME, HOME + 0.08, HOME + 0.16, HOME + 0.24], {3: 10}) == {}
+
+
+def test_after_a_silence_the_robot_is_at_rest_wherever_the_next_command_lies() -> None:
+    sharp = ROBOT.period_s**2 * min(each.acceleration for each in ROBOT.action.limits.values())
+    moving = [HOME, HOME + 0.5 * sharp, HOME + sharp]
+    begun = HOME + 2.3 * sharp
+    assert judged([*moving, begun, begun], {3: 10}) == {}
+    assert judged([*moving, begun, begun]) == {"acceleration": 1}
