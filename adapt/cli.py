@@ -21,11 +21,13 @@ from adapt.commands import (
     bench_soak,
     demo,
     doctor,
+    identify,
     import_simdist,
     incidents,
     ledger,
     models,
     pretrain,
+    redistil,
     replay,
     safety,
     up,
@@ -50,6 +52,8 @@ app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("replay")(replay.replay)
 app.command("pretrain")(pretrain.pretrain)
+app.command("identify")(identify.identify)
+app.command("redistil")(redistil.redistil)
 app.command("import-simdist")(import_simdist.import_simdist)
 app.add_typer(bags.app, name="bags")
 app.add_typer(incidents.app, name="incidents")

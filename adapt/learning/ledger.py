@@ -8,7 +8,15 @@ from typing import Any
 
 from adapt.errors import UserError
 from adapt.learning.journal import Entry, Journal
-from adapt.learning.records import Assignment, Judgement, Records, Training, Turn, Watch
+from adapt.learning.records import (
+    Assignment,
+    Identification,
+    Judgement,
+    Records,
+    Training,
+    Turn,
+    Watch,
+)
 from adapt.learning.segment import Segment, SegmentTicks, content_of, decode_ticks, encode_ticks
 from adapt.learning.splits import Split
 from adapt.robot.specification import RobotSpecification
@@ -126,12 +134,18 @@ class Ledger:
         Raises:
             ValueError: a segment is not of the adapt split.
         """
-        for segment in segments:
-            if segment.split is not Split.ADAPT:
-                raise ValueError(f"segment {segment.number} ({segment.split.value}) is not for training")
-        numbers = [segment.number for segment in segments]
+        numbers = _for_training(segments)
         self._write("trained", {"version": version, "parent": parent, "segments": numbers})
         return self.records.trainings[-1]
+
+    def record_identification(self, posterior: str, segments: Sequence[Segment]) -> Identification:
+        """Write down what a posterior over simulators was found from; it is named by its content.
+
+        Raises:
+            ValueError: a segment is not of the adapt split.
+        """
+        self._write("identified", {"posterior": posterior, "segments": _for_training(segments)})
+        return self.records.identifications[-1]
 
     def record_judgement(
         self,
@@ -245,6 +259,14 @@ class Ledger:
                 f"robot '{name}', key 'budget.segment_s': {records.plan.segment_ticks} ticks do not hold a"
                 f" window of {window}: use at least {window / specification.rate_hz:g} s"
             )
+
+
+def _for_training(segments: Sequence[Segment]) -> list[int]:
+    """The numbers of segments, all of which may be learned from."""
+    for segment in segments:
+        if segment.split is not Split.ADAPT:
+            raise ValueError(f"segment {segment.number} ({segment.split.value}) is not for training")
+    return [segment.number for segment in segments]
 
 
 def _stored(assignment: Assignment, ticks: Sequence[Tick], content: str) -> dict[str, Any]:

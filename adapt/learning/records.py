@@ -98,6 +98,15 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Identification:
+    """A posterior over simulators, named by its content, was found from these segments."""
+
+    posterior: str
+    segments: tuple[int, ...]
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """The sealed audit split was read."""
 
@@ -124,6 +133,7 @@ class Records:
         self.hindsights: list[Judgement] = []
         self.turns: list[Turn] = []
         self.watches: list[Watch] = []
+        self.identifications: list[Identification] = []
         self.openings: list[Opening] = []
 
     def apply(self, entry: Entry) -> None:
@@ -163,6 +173,10 @@ class Records:
             self.turns.append(Turn(**_facts(body), entry=entry.number))
         elif entry.kind == "watched":
             self.watches.append(Watch(**_facts(body), entry=entry.number))
+        elif entry.kind == "identified":
+            self.identifications.append(
+                Identification(body["posterior"], tuple(body["segments"]), entry.number)
+            )
         elif entry.kind == "audit_opened":
             self.openings.append(Opening(body["why"], tuple(body["segments"]), entry.number))
         else:

@@ -122,6 +122,11 @@ def _use_problems(records: Records) -> Iterator[str]:
             segment = segments.get(number)
             if segment is None or segment.split is not Split.ADAPT:
                 yield f"version {training.version} was trained on segment {number}, which is not of adapt"
+    for identification in records.identifications:
+        for number in identification.segments:
+            segment = segments.get(number)
+            if segment is None or segment.split is not Split.ADAPT:
+                yield f"posterior {identification.posterior} was found from segment {number}, not of adapt"
     judged: set[tuple[str, int]] = set()
     for judgement in records.judgements:
         version, segment = judgement.version, segments.get(judgement.segment)

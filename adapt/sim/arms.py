@@ -88,7 +88,7 @@ _NOMINAL: dict[str, Interval] = {
 }
 """What the randomisation of a robot file may name, and the values without it."""
 
-_RATIOS = frozenset(
+RATIOS = frozenset(
     {
         "stiffness",
         "profile_acceleration",
@@ -141,7 +141,7 @@ def ranges_of(spec: RobotSpecification) -> dict[str, Interval]:
             )
     ranges = {**_NOMINAL, **given}
     for name, (low, high) in ranges.items():
-        if low > high or (name in _RATIOS and low <= 0):
+        if low > high or (name in RATIOS and low <= 0):
             raise UserError(
                 f"robot {spec.name}: simulation.randomisation.{name}: [{low}, {high}] is no range"
             )
@@ -164,7 +164,7 @@ def arms_at(spec: RobotSpecification, count: int, shares: Mapping[str, FloatArra
     for name, (low, high) in ranges_of(spec).items():
         size = 1 if name in PER_ARM else spec.action_size
         share = np.asarray(shares.get(name, np.full((count, size), 0.5)))
-        value = low * (high / low) ** share if name in _RATIOS else low + (high - low) * share
+        value = low * (high / low) ** share if name in RATIOS else low + (high - low) * share
         values[name] = value[:, 0] if name in PER_ARM else value
     return Arms(**values)
 

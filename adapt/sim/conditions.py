@@ -116,7 +116,7 @@ def apply_conditions(model: Any, conditions: Conditions) -> Any:
     own.body_inertia[:] *= conditions.mass_scale
     if conditions.payload_mass > 0:
         _load(own, conditions)
-    _strengthen(own, conditions.motor_strength)
+    strengthen(own, np.full(own.nu, conditions.motor_strength))
     for path, value in conditions.model.items():
         _set(own, path, value)
     mujoco.mj_setConst(own, mujoco.MjData(own))
@@ -152,11 +152,12 @@ def _load(model: Any, conditions: Conditions) -> None:
     mujoco.mju_mat2Quat(model.body_iquat[1], np.ascontiguousarray(vectors).ravel())
 
 
-def _strengthen(model: Any, factor: float) -> None:
+def strengthen(model: Any, factors: FloatArray) -> None:
+    """Multiply the torque limits of a model's actuators, shape (nu,)."""
     motors = model.actuator_gaintype == mujoco.mjtGain.mjGAIN_DCMOTOR
     # Of a DC motor: the voltage that its controller has, and with it the speed at which torque ends.
-    model.actuator_gainprm[motors, 7] *= factor
-    model.actuator_forcerange[:] *= factor
+    model.actuator_gainprm[motors, 7] *= factors[motors]
+    model.actuator_forcerange[:] *= factors[:, None]
 
 
 def _set(model: Any, path: str, value: float) -> None:

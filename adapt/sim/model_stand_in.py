@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import mujoco
 import numpy as np
 
 from adapt.robot.specification import RobotSpecification
+from adapt.sim.conditions import strengthen
 from adapt.sim.hidden_robot import HiddenRobot
 from adapt.sim.robot_scenario import RobotScenario
 from adapt.sim.sensing import Sensing
@@ -32,6 +36,7 @@ class ModelStandIn(HiddenRobot[RobotScenario]):
         """
         self._spec = spec
         self.robot = simulated_robots(spec, [scenario])[0]
+        self._wear(scenario)
         rest = spec.rest_action
         wanted = np.zeros(spec.action_size) if rest is None else np.array(rest)
         super().__init__(scenario, wanted, self.robot.step_s, seed, start_ns)
@@ -84,7 +89,23 @@ class ModelStandIn(HiddenRobot[RobotScenario]):
     def _delay_and_jitter_s(self) -> tuple[float, float]:
         return self.scenario.latency_s, self.scenario.latency_jitter_s
 
+    def _wear(self, scenario: RobotScenario) -> None:
+        """Give the robot the effects that the simulators of the pretraining do not have."""
+        model: Any = self.robot.model
+        factors = np.ones(model.nu)
+        for entry, factor in scenario.motor_strengths.items():
+            factors[self.robot.entries[self._spec.action.entries.index(entry)]] = factor
+        strengthen(model, factors)
+        if scenario.contact_time_s is not None:
+            model.geom_solref[:, 0] = scenario.contact_time_s
+        self._dofs = np.flatnonzero(model.jnt_type[model.dof_jntid] != mujoco.mjtJoint.mjJNT_FREE)
+        self._sliding = np.array(model.dof_frictionloss[self._dofs])
+
     def _step(self) -> None:
+        scenario = self.scenario
+        if scenario.breakaway:
+            slow = np.exp(-((self.robot.data.qvel[self._dofs] / scenario.stribeck_velocity) ** 2))
+            self.robot.model.dof_frictionloss[self._dofs] = self._sliding * (1.0 + scenario.breakaway * slow)
         if self._commanded:
             self.robot.run(self._wanted, 1)
         else:
@@ -92,4 +113,5 @@ class ModelStandIn(HiddenRobot[RobotScenario]):
 
     def _configure(self, scenario: RobotScenario) -> None:
         self.robot.configure(scenario)
+        self._wear(scenario)
         self._sense(scenario)

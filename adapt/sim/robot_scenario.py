@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError, model_validator
 
 from adapt.errors import UserError
+from adapt.robot.interface import Positive
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.conditions import Conditions, NotNegative
 from adapt.sim.mechanics import simulation_of
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 class RobotScenario(Conditions, ScenarioFile):
     """One hidden robot of any kind: its body and surroundings, its sensors, its messages."""
 
+    motor_strengths: dict[str, Positive] = {}
+    """Factors on the torque limits of single motors, by action entry; on top of `motor_strength`."""
+    breakaway: NotNegative = 0.0
+    """What joint friction rises by in a joint at rest, as a share: stiction."""
+    stribeck_velocity: Positive = 0.1
+    """At which speed of a joint, rad/s or m/s, all but a third of that rise is gone."""
+    contact_time_s: Positive | None = None
+    """Time constant of the robot's contacts; a longer one is softer. MuJoCo's is 0.02 s."""
     latency_jitter_s: NotNegative = 0.0
     """Mean of an exponential time added to the latency of each action; the order is kept."""
     sensor_noise: NotNegative = 1.0
@@ -56,6 +65,9 @@ def load_robot_scenario(spec: RobotSpecification, name: str) -> RobotScenario:
             there, or its base has a base itself.
     """
     path, said = read_scenario(spec, name, RobotScenario)
+    for key in said.get("motor_strengths", {}):
+        if key not in spec.action.entries:
+            raise UserError(f"{path}: key 'motor_strengths': there is no action entry '{key}'")
     for key in said.get("sensor_bias", {}):
         if key not in spec.channels and key not in spec.observation_names:
             raise UserError(f"{path}: key 'sensor_bias': there is no channel or observation entry '{key}'")

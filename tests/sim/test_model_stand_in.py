@@ -53,6 +53,18 @@ def test_a_bias_is_seen_and_not_there() -> None:
     )
 
 
+@pytest.mark.parametrize(("breakaway", "moves"), [(0.0, True), (1.0, False)])
+def test_a_joint_that_sticks_needs_more_force_to_set_off_than_to_go_on(breakaway: float, moves: bool) -> None:
+    robot = stand_in(joint_friction=0.5, breakaway=breakaway, stribeck_velocity=0.05, start_spread=False)
+    robot.set("mass_scale", 1.0)  # what changes something else leaves it as it is
+    robot.command(robot.now_ns, np.array([0.8]))
+    robot.advance(robot.now_ns + 20 * TICK_NS)
+    assert (robot.robot.data.qpos[0] > 0.01) == moves
+    robot.robot.data.qvel[0] = 0.5
+    robot.advance(robot.now_ns + 20 * TICK_NS)
+    assert robot.robot.data.qvel[0] > 0.4
+
+
 def test_without_noise_the_truth_is_measured() -> None:
     robot = stand_in(sensor_noise=0.0)
     seen = drive(robot)
@@ -86,5 +98,8 @@ def test_scenario_files_say_what_differs(tmp_path: Any) -> None:
     (tmp_path / "typo.yaml").write_text("frction: 1.0")
     with pytest.raises(UserError, match="frction"):
         load_robot_scenario(CART_POLE, str(tmp_path / "typo.yaml"))
+    (tmp_path / "weak.yaml").write_text("motor_strengths: {no_such_motor: 0.5}")
+    with pytest.raises(UserError, match="no_such_motor"):
+        load_robot_scenario(CART_POLE, str(tmp_path / "weak.yaml"))
     (tmp_path / "heavy.yaml").write_text("mass_scale: 2.0\nmodel: {body/pole/mass: 0.3}")
     assert load_robot_scenario(CART_POLE, str(tmp_path / "heavy.yaml")).model == {"body/pole/mass": 0.3}

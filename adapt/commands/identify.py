@@ -1,0 +1,123 @@
+"""`adapt identify`: which simulators a robot may be one of, from its logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapt.commands import output
+from adapt.commands.pretrain import RayAddress, WorkerCount, crew
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from adapt.distillation.posterior import Posterior
+
+POSTERIOR = "posterior.json"
+
+
+def identify(
+    bags: Annotated[list[Path], typer.Argument(help="Bags of the robot, one after the other.")],
+    robot: output.RobotName,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The version that drove; by default the shipped one.")
+    ] = None,
+    settings: Annotated[Path | None, typer.Option(help="YAML, keys as in IdentificationSettings.")] = None,
+    seed: Annotated[int, typer.Option(help="Of splits, simulated robots and training.")] = 0,
+    workers: WorkerCount = None,
+    ray: RayAddress = None,
+    msg_dir: output.MessageFolder = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of posterior and ledger; the same one again goes on. [default: runs/identify/BAG]"
+        ),
+    ] = None,
+    json: output.Json = False,
+) -> None:
+    """A posterior over the parameters that the robot file randomises, from the adapt split of the logs alone.
+
+    It says what the data tell and what they do not, and how far the robot is from all simulators.
+    """
+    import numpy as np
+    import torch
+
+    from adapt.bags.replay import TickClock, bag_ticks, one_after_the_other
+    from adapt.distillation.arms import identify_arm
+    from adapt.distillation.identification import IdentificationSettings, identify_from_logs
+    from adapt.distillation.logs import gather
+    from adapt.evaluation.replay_report import bag_name
+    from adapt.learning.ledger import Ledger
+    from adapt.model.checkpoint import load_card, shipped_checkpoint
+    from adapt.robot.load import load_robot
+    from adapt.settings import load_settings
+
+    torch.set_num_threads(1)
+    specification = load_robot(robot)
+    chosen = IdentificationSettings() if settings is None else load_settings(settings, IdentificationSettings)
+    driver = checkpoint or shipped_checkpoint(specification)
+    version = load_card(driver).version
+    out = out or Path("runs/identify") / bag_name(str(bags[0]))
+    out.mkdir(parents=True, exist_ok=True)
+    clock = TickClock(specification)
+    ledger = Ledger(out / "ledger.sqlite", specification, clock, seed)
+    try:
+        with output.progress() as bar:
+            task = bar.add_task("logs are read", total=1.0, note="")
+            ticks = one_after_the_other(bag_ticks(each, specification, msg_dir) for each in bags)
+            logs = gather(specification, ticks, ledger, clock)
+            if specification.can_be_identified:
+                bar.update(task, description="arms are simulated")
+                found = identify_arm(specification, logs.windows)
+            else:
+                found = identify_from_logs(
+                    specification,
+                    logs.pieces,
+                    logs.commands,
+                    driver,
+                    chosen,
+                    out / "simulated",
+                    crew(workers, ray),
+                    seed,
+                    lambda what, share: bar.update(task, description=what, completed=share),
+                )
+        found = found.with_lineage(
+            {
+                "driver": version,
+                "bags": [str(each) for each in bags],
+                "segments": {each.number: each.content for each in logs.segments},
+                "settings": chosen.model_dump(mode="json"),
+                "seed": seed,
+            }
+        )
+        ledger.record_identification(found.name, logs.segments)
+        found.save(out / POSTERIOR, specification)
+    finally:
+        ledger.close()
+    summary = found.summary(np.random.default_rng(0))
+    console = output.console()
+    console.print(_table(found, specification.name))
+    if found.diagnostics.get("strange"):
+        worst = ", ".join(f"{each['name']} ({each['deviations']:.0f})" for each in found.diagnostics["worst"])
+        console.print(
+            f"something is going on that no simulator has; deviations from those most like it: {worst}",
+            style="yellow",
+        )
+    data = {"robot": specification.name, "version": version, "posterior": found.name, "parameters": summary}
+    output.finish({**data, "diagnostics": found.diagnostics}, json, f"posterior: {out / POSTERIOR}")
+
+
+def _table(posterior: Posterior, robot: str) -> Table:
+    import numpy as np
+
+    table = output.table(
+        f"robot {robot}, middle 90 %", "parameter", ">from", ">median", ">to", "in the range", ""
+    )
+    for name, each in posterior.summary(np.random.default_rng(0)).items():
+        low, high = posterior.ranges[name]
+        told = "" if each["told"] else "not told by these logs"
+        numbers = (f"{each[key]:.4g}" for key in ("low", "median", "high"))
+        table.add_row(name, *numbers, f"{low:g} to {high:g}", told)
+    return table

@@ -1,0 +1,161 @@
+"""Identification from logs: which of all simulators the robot file speaks of the real robot may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from adapt.distillation.inference import InferenceSettings, train_inference
+from adapt.distillation.pieces import PIECE_S, Float32Array, Reader
+from adapt.distillation.posterior import Posterior
+from adapt.distillation.simulated_logs import ROBOTS_AT_ONCE, LogsJob, SimulatedLogs
+from adapt.errors import UserError
+from adapt.files import replacing
+from adapt.robot.specification import RobotSpecification
+from adapt.settings import Settings
+from adapt.sim.workers import Workers, run_jobs
+from adapt.stream.tick import FloatArray
+
+STRANGE = 3.0
+"""Of the deviation between logs of simulators like the robot: further away, something else is going on."""
+FITS_NONE = 12.0
+"""Further away, no simulator is like the robot at all."""
+WORST = 5
+"""Numbers that are named where something else is going on."""
+
+
+class IdentificationSettings(Settings):
+    """How much is simulated, and how the network is trained."""
+
+    robots: int = Field(default=480, gt=0)
+    """Simulated from the ranges of the robot file; whole jobs of so many at once."""
+    disturbance: float = Field(default=0.05, ge=0)
+    """Of the simulated robots' actions, so that what drives them need not be the very same."""
+    least_s: float = Field(default=5.0, gt=0)
+    """Of real motion; less tells nothing."""
+    inference: InferenceSettings = InferenceSettings()
+
+
+def identify_from_logs(
+    spec: RobotSpecification,
+    pieces: Float32Array,
+    commands: tuple[tuple[float, ...], ...],
+    driver: Path,
+    settings: IdentificationSettings,
+    folder: Path,
+    workers: Callable[[], AbstractContextManager[Workers]],
+    seed: int,
+    progress: Callable[[str, float], None] = lambda what, share: None,
+) -> Posterior:
+    """The posterior, and how well simulators drawn from it do what the robot did.
+
+    Args:
+        spec: the robot.
+        pieces: of its logs, shape (N, D, ticks); see `Reader.pieces`.
+        commands: that it was given.
+        driver: the checkpoint whose policy drove it, or one like it.
+        settings: how much.
+        folder: where simulated logs are kept: after a kill the same call goes on there.
+        workers: who simulates.
+        seed: of all that is random.
+        progress: told what is done, and how much of all is over, from 0 to 1.
+
+    Raises:
+        UserError: the logs are too short or too still, a number in them never changes, or they fit no
+            simulator.
+    """
+    _refuse_poor(spec, pieces, settings)
+    prior = Posterior.prior(spec)
+
+    def logs(posterior: Posterior, robots: int, name: str, begin: float, end: float) -> SimulatedLogs:
+        job = LogsJob(spec, posterior, driver, commands, seed, settings.disturbance)
+        count = math.ceil(robots / ROBOTS_AT_ONCE)
+        paths = [folder / f"{name}-{number}.npz" for number in range(count)]
+        missing = [number for number in range(count) if not paths[number].is_file()]
+        if missing:
+            with workers() as crew:
+                for done, (number, content) in enumerate(run_jobs(crew, job, missing), start=1):
+                    with replacing(paths[number]) as temporary:
+                        temporary.write_bytes(content)
+                    share = (count - len(missing) + done) / count
+                    progress("simulated robots are driven", begin + (end - begin) * share)
+        return SimulatedLogs.join([SimulatedLogs.unpacked(path.read_bytes()) for path in paths])
+
+    known = logs(prior, settings.robots, "simulated", 0.0, 0.7)
+    steps = settings.inference.steps
+    network, held_out = train_inference(
+        known,
+        settings.inference,
+        seed,
+        lambda step: progress("the network learns", 0.7 + 0.25 * step / steps),
+    )
+    mean, covariance = network.infer(pieces, settings.inference.pieces)
+    found = Posterior(prior.ranges, mean, covariance, commands=commands)
+    like = logs(found, ROBOTS_AT_ONCE, "like-the-robot", 0.95, 1.0)
+    diagnostics = {
+        "pieces": len(pieces),
+        "seconds": len(pieces) * PIECE_S,
+        "inference": held_out,
+        **compared(pieces, like, Reader(spec).names),
+    }
+    if diagnostics["distance"] > FITS_NONE:
+        names = ", ".join(each["name"] for each in diagnostics["worst"])
+        raise UserError(
+            f"robot {spec.name}: these logs fit no simulator: they lie {diagnostics['distance']:.1f}"
+            f" deviations from those of the best ones, most of all in {names}: look at these, or widen"
+            " 'simulation.randomisation'"
+        )
+    return replace(found, diagnostics=diagnostics)
+
+
+def compared(pieces: Float32Array, like: SimulatedLogs, names: list[str]) -> dict[str, Any]:
+    """How far a robot's logs lie from those of simulators that should be like it.
+
+    Mean and deviation of each number over a log are compared, in units of their deviation from simulator to
+    simulator; `distance` is the root mean square of all, about 1 for logs of such simulators, whose largest
+    is `usual`.
+    """
+    own = _statistics(pieces)
+    others = np.stack(
+        [_statistics(like.pieces[row, : int(like.counts[row])]) for row in np.flatnonzero(like.counts)]
+    )
+    spread = others.std(axis=0) + 1e-2 * np.abs(others).mean(axis=0) + 1e-9
+    away = np.abs(own - others.mean(axis=0)) / spread
+    usual = np.sqrt(np.square((others - others.mean(axis=0)) / spread).mean(axis=1)).max()
+    distance = float(np.sqrt(np.square(np.minimum(away, 100.0)).mean()))
+    both = [f"{part} of {name}" for part in ("mean", "deviation") for name in names]
+    order = np.argsort(-away)[:WORST]
+    return {
+        "distance": distance,
+        "usual": float(usual),
+        "strange": distance > STRANGE,
+        "worst": [{"name": both[place], "deviations": float(away[place])} for place in order],
+    }
+
+
+def _statistics(pieces: Float32Array) -> FloatArray:
+    """Shape (2 D,)."""
+    values = pieces.astype(np.float64).transpose(1, 0, 2).reshape(pieces.shape[1], -1)
+    return np.concatenate([values.mean(axis=1), values.std(axis=1)])
+
+
+def _refuse_poor(spec: RobotSpecification, pieces: Float32Array, settings: IdentificationSettings) -> None:
+    seconds = len(pieces) * PIECE_S
+    if seconds < settings.least_s:
+        raise UserError(
+            f"robot {spec.name}: the logs hold {seconds:g} s of motion, and less than {settings.least_s:g} s"
+            " tell nothing: record more, or let it move more"
+        )
+    if not np.isfinite(pieces).all():
+        raise UserError(f"robot {spec.name}: the logs hold numbers that are not finite")
+    frozen = np.ptp(pieces, axis=(0, 2)) == 0.0
+    names = np.array(Reader(spec).names)[frozen]
+    if len(names):
+        raise UserError(f"robot {spec.name}: '{names[0]}' never changes while the robot moves: is it broken?")

@@ -1,0 +1,173 @@
+"""What workers do for a re-distillation: robots are driven to learn from, or to examine a student."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from adapt.distillation.arms import drive_arms
+from adapt.distillation.posterior import Posterior
+from adapt.distillation.simulated_logs import given_commands
+from adapt.distillation.student import Drives, roll_out
+from adapt.model.checkpoint import load_checkpoint
+from adapt.model.windows import Windows, cut_windows
+from adapt.model.world_model import WorldModel
+from adapt.robot.specification import RobotSpecification
+from adapt.settings import Settings
+from adapt.sim.conditions import Conditions, make_conditions
+from adapt.sim.experts import make_expert
+from adapt.sim.mechanics import simulation_of
+
+EXAMINED_EVERY = 5
+"""Ticks between windows on which an arm's model is examined."""
+
+
+class DrivingSettings(Settings):
+    """Which robots are driven, and for how long."""
+
+    robots: int = Field(default=24, gt=0)
+    """That the student drives in each round."""
+    examined: int = Field(default=16, gt=0)
+    """That each round's student is judged on, the same for all; it never learns from them."""
+    robots_at_once: int = Field(default=8, gt=0)
+    """In one job of a worker."""
+    episode_s: float = Field(default=10.0, gt=0)
+    nominal_share: float = Field(default=0.2, ge=0, le=1)
+    """Of the robots are those of the pretraining, so that what was known is not forgotten."""
+    as_logged: float = Field(default=0.5, ge=0, le=1)
+    """Of the episodes are under the commands of the logs, the others under those of the robot file."""
+    disturbance: float = Field(default=0.05, ge=0)
+    """See `roll_out`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What came of robots that a student or the expert was examined on.
+
+    Attributes:
+        falls: how many of them fell.
+        robots: how many there were.
+        reward: mean of the ticks driven before a fall; of an arm, less the error of the model's forecasts.
+    """
+
+    falls: int
+    robots: int
+    reward: float
+
+    def better_than(self, other: Score) -> bool:
+        """Fewer falls, and between equals the higher reward."""
+        return (-self.falls, self.reward) > (-other.falls, other.reward)
+
+    @staticmethod
+    def join(parts: list[Score]) -> Score:
+        """Of all robots together."""
+        robots = [each.robots for each in parts]
+        reward = float(np.average([each.reward for each in parts], weights=robots))
+        return Score(sum(each.falls for each in parts), sum(robots), reward)
+
+
+@dataclass(frozen=True)
+class Drive:
+    """Some robots of a posterior, driven.
+
+    Attributes:
+        spec: the robot.
+        posterior: from which they are drawn.
+        settings: how many, and how.
+        seed: of all.
+        expert: its weights, where it is a policy.
+        student: the checkpoint that drives; None for the expert.
+        round: which one this is for.
+        examines: whether these are the robots that students are judged on.
+    """
+
+    spec: RobotSpecification
+    posterior: Posterior
+    settings: DrivingSettings
+    seed: int
+    expert: Path | None
+    student: Path | None
+    round: int
+    examines: bool
+
+    def __call__(self, number: int) -> bytes:
+        """Part `number` of the robots: drives with labels (`pack_drives`), or a score as JSON."""
+        torch.set_num_threads(1)
+        # All students, and the expert, are examined on the same robots.
+        key = (0, number) if self.examines else (1 + self.round, number)
+        generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+        student = None if self.student is None else load_checkpoint(self.student, self.spec)[0]
+        if simulation_of(self.spec).actuators == "servos":
+            drives = self._drive_arms(number, generator)
+            score = Score(0, len(drives), 0.0 if student is None else -_error(self.spec, student, drives))
+        else:
+            drives = self._roll_out(number, student, generator)
+            score = Score(drives.fallen, len(drives), drives.reward(self.spec))
+        return json.dumps(asdict(score)).encode() if self.examines else pack_drives(drives)
+
+    def _count(self, number: int) -> int:
+        total = self.settings.examined if self.examines else self.settings.robots
+        return min(self.settings.robots_at_once, total - number * self.settings.robots_at_once)
+
+    def _drive_arms(self, number: int, generator: np.random.Generator) -> Drives:
+        ticks, count = round(self.settings.episode_s * self.spec.rate_hz), self._count(number)
+        share = 1.0 if self.posterior.covariance is None else self.settings.nominal_share
+        usual = int(generator.binomial(count, share))
+        numbers = [(None, usual), (self.posterior, count - usual)]
+        return Drives.join(
+            [drive_arms(self.spec, each, some, ticks, generator) for each, some in numbers if some]
+        )
+
+    def _roll_out(self, number: int, student: WorldModel | None, generator: np.random.Generator) -> Drives:
+        spec, settings, count = self.spec, self.settings, self._count(number)
+        conditions = self._conditions(count, generator)
+        ticks = spec.history_ticks + round(settings.episode_s * spec.rate_hz) + 1 + spec.horizon_ticks
+        as_logged = 1.0 if self.examines else settings.as_logged
+        commands = given_commands(spec, self.posterior.commands, as_logged, count, ticks, generator)
+        labelled = student is None or not self.examines
+        expert = make_expert(spec, self.expert, int(generator.integers(2**31))) if labelled else None
+        disturbance = 0.0 if self.examines else settings.disturbance
+        return roll_out(spec, conditions, commands, student, expert, generator, disturbance)
+
+    def _conditions(self, count: int, generator: np.random.Generator) -> list[Conditions]:
+        drawn = self.posterior.draw(self.spec, count, generator)
+        nominal = make_conditions(dict(simulation_of(self.spec).parameters))
+        as_usual = generator.uniform(size=count) < self.settings.nominal_share
+        return [nominal if each else other for each, other in zip(as_usual, drawn, strict=True)]
+
+
+def _error(spec: RobotSpecification, model: WorldModel, drives: Drives) -> float:
+    """Of the forecasts of what is judged on, RMS, in units of its usual change."""
+    windows = Windows.join(
+        [
+            cut_windows(seen, action, seen[:, :0], spec.history_ticks, spec.horizon_ticks, EXAMINED_EVERY)
+            for seen, action in zip(drives.observation, drives.action, strict=True)
+        ]
+    )
+    with torch.no_grad():
+        return float(model.forecast_error(windows).square().mean().sqrt())
+
+
+def pack_drives(drives: Drives) -> bytes:
+    """As the content of an .npz file, in single precision."""
+    content = io.BytesIO()
+    arrays: dict[str, Any] = {
+        name: np.asarray(getattr(drives, name), dtype=None if name == "fell" else np.float32)
+        for name in Drives.__slots__
+        if getattr(drives, name) is not None
+    }
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
+def unpack_drives(content: bytes) -> Drives:
+    """Undo `pack_drives`."""
+    with np.load(io.BytesIO(content)) as arrays:
+        return Drives(**{name: arrays.get(name) for name in Drives.__slots__})

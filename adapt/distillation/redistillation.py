@@ -1,0 +1,212 @@
+"""Re-distillation: the student drives simulators like the robot, the expert says what to do there, and the
+student learns it (DAgger: Ross et al., AISTATS 2011).
+
+Of the model only the policy and the dynamics learn; encoders, reward and value stay as they are.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from adapt.distillation.jobs import Drive, DrivingSettings, Score, unpack_drives
+from adapt.distillation.lessons import Collection, dynamics_loss, policy_loss
+from adapt.distillation.posterior import Posterior
+from adapt.errors import UserError
+from adapt.files import replacing
+from adapt.model.checkpoint import load_checkpoint, save_checkpoint
+from adapt.model.world_model import WorldModel
+from adapt.robot.specification import RobotSpecification
+from adapt.settings import Settings
+from adapt.sim.experts import make_expert
+from adapt.sim.mechanics import simulation_of
+from adapt.sim.resumption import load_state, save_state
+from adapt.sim.workers import Workers, run_jobs
+
+EXPERT = -1
+"""The number of the round in which the expert drives, to see whether it can."""
+Progress = Callable[[str, float], None]
+"""Told what is done, and how much of all is over, from 0 to 1."""
+
+
+class RedistillationSettings(Settings):
+    """How much, and how fast."""
+
+    rounds: int = Field(default=4, gt=0)
+    driving: DrivingSettings = DrivingSettings()
+    steps: int = Field(default=250, gt=0)
+    """Of learning in each round."""
+    batch: int = Field(default=128, gt=0)
+    """Windows from which the policy learns."""
+    dynamics_batch: int = Field(default=32, ge=0)
+    """Windows from which the dynamics learn."""
+    learning_rate: float = Field(default=5e-4, gt=0)
+    last_rate: float = Field(default=0.1, ge=0, le=1)
+    """What the rate falls to in each round, in parts of the largest."""
+    expert_falls: float = Field(default=0.2, ge=0, le=1)
+    """Where the expert itself falls with more of the robots, nothing is distilled."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Redistilled:
+    """What came of it.
+
+    Attributes:
+        model: of the best round.
+        best: which round that was, counted from 1; 0 where no student was better than the first one.
+        expert: how the expert did.
+        rounds: how the students did: first the one that it began with.
+    """
+
+    model: WorldModel
+    best: int
+    expert: Score
+    rounds: list[Score]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, without the model."""
+        rounds = [asdict(each) for each in self.rounds]
+        return {"best": self.best, "expert": asdict(self.expert), "rounds": rounds}
+
+
+class Redistillation:
+    """One re-distillation, from its beginning or from where an earlier run of it has ended."""
+
+    def __init__(
+        self,
+        spec: RobotSpecification,
+        posterior: Posterior,
+        model: WorldModel,
+        expert: Path | None,
+        settings: RedistillationSettings,
+        folder: Path,
+        workers: Callable[[], AbstractContextManager[Workers]],
+        seed: int,
+        progress: Progress = lambda what, share: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            spec: the robot.
+            posterior: which robots.
+            model: the student as it is now; it is not changed.
+            expert: the weights of the expert, where it is a policy.
+            settings: how much.
+            folder: where finished parts are kept: after a kill the same call goes on there.
+            workers: who drives.
+            seed: of all that is random.
+            progress: told how far it is.
+
+        Raises:
+            UserError: see `make_expert`; or the folder holds another re-distillation.
+        """
+        if simulation_of(spec).actuators != "servos":
+            make_expert(spec, expert, 0)  # what is wrong with it should be told before anything is done
+        self._spec, self._posterior, self._settings = spec, posterior, settings
+        self._expert, self._folder, self._workers = expert, folder, workers
+        self._seed, self._progress = seed, progress
+        self._model = copy.deepcopy(model)
+        self._collection = Collection(spec)
+        origin = {
+            "schema_hash": spec.schema_hash,
+            "settings": settings.model_dump(mode="json"),
+            "seed": seed,
+            "mean": posterior.mean.tolist(),
+            "parent": save_checkpoint(self._student(0), model, spec).version,
+        }
+        if load_state(folder / "origin.pt", origin) is None:
+            save_state(folder / "origin.pt", origin, {})
+
+    def run(self) -> Redistilled:
+        """Do all rounds. The best student counts, which need not be the last.
+
+        Raises:
+            UserError: the expert itself falls with too many of the robots, or a worker failed.
+        """
+        expert = self._examine(EXPERT)
+        if expert.falls > self._settings.expert_falls * expert.robots:
+            raise UserError(
+                f"robot {self._spec.name}: its expert falls with {expert.falls} of {expert.robots} simulators"
+                " of this posterior: nothing is distilled; a student cannot become better than its expert"
+            )
+        rounds = [self._examine(0)]
+        for number in range(1, self._settings.rounds + 1):
+            for content in self._parts(number, examines=False):
+                self._collection.add(unpack_drives(content))
+            if self._student(number).is_file():
+                known, _ = load_checkpoint(self._student(number), self._spec)
+                self._model.load_state_dict(known.state_dict())
+            else:
+                self._learn(number)
+                save_checkpoint(self._student(number), self._model, self._spec)
+            rounds.append(self._examine(number))
+        best = 0
+        for number, score in enumerate(rounds):
+            if score.better_than(rounds[best]):
+                best = number
+        return Redistilled(load_checkpoint(self._student(best), self._spec)[0], best, expert, rounds)
+
+    def _student(self, number: int) -> Path:
+        return self._folder / f"student-{number}.safetensors"
+
+    def _examine(self, number: int) -> Score:
+        parts = [Score(**json.loads(content)) for content in self._parts(number, examines=True)]
+        return Score.join(parts)
+
+    def _parts(self, number: int, examines: bool) -> list[bytes]:
+        """What the workers make of a round; what they made before is there already."""
+        driving, what = self._settings.driving, "is examined" if examines else "drives"
+        # In a round drives the student of the round before; it is the round's own that is examined.
+        drives = number if examines else number - 1
+        student = None if drives == EXPERT else self._student(drives)
+        job = Drive(self._spec, self._posterior, driving, self._seed, self._expert, student, number, examines)
+        total = driving.examined if examines else driving.robots
+        count = math.ceil(total / driving.robots_at_once)
+        kind = "score" if examines else "drives"
+        paths = [self._folder / f"{kind}-{number}-{part}.part" for part in range(count)]
+        missing = [part for part in range(count) if not paths[part].is_file()]
+        self._tell(number, what, (count - len(missing)) / count)
+        if missing:
+            with self._workers() as crew:
+                for done, (part, content) in enumerate(run_jobs(crew, job, missing), start=1):
+                    with replacing(paths[part]) as temporary:
+                        temporary.write_bytes(content)
+                    self._tell(number, what, (count - len(missing) + done) / count)
+        return [path.read_bytes() for path in paths]
+
+    def _tell(self, number: int, what: str, share: float) -> None:
+        """Driving, learning and being examined count as a third of a round each."""
+        third = {"drives": 0, "learns": 1, "is examined": 2}[what]
+        over = max(0.0, number - 1 + (third + share) / 3.0) / self._settings.rounds
+        name = "the expert" if number == EXPERT else f"student {number}"
+        self._progress(f"{name} {what}", min(1.0, over))
+
+    def _learn(self, number: int) -> None:
+        settings, model, collection = self._settings, self._model, self._collection
+        generator = torch.Generator().manual_seed(self._seed * 1000 + number)
+        model.requires_grad_(False).train()
+        weights = [*model.policy.parameters(), *model.dynamics_parameters().values()]
+        for weight in weights:
+            weight.requires_grad_(True)
+        optimiser = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=0.0, fused=True)
+        for step in range(settings.steps):
+            fallen = step / settings.steps * (1.0 - settings.last_rate)
+            optimiser.param_groups[0]["lr"] = settings.learning_rate * (1.0 - fallen)
+            loss = policy_loss(model, collection.draw(settings.batch, generator))
+            if settings.dynamics_batch:
+                loss = loss + dynamics_loss(model, collection.draw(settings.dynamics_batch, generator))
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(weights, 1.0)
+            optimiser.step()
+            self._tell(number, "learns", (step + 1) / settings.steps)
+        model.requires_grad_(False).eval()

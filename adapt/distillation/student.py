@@ -1,0 +1,160 @@
+"""A student drives simulated robots, and an expert who knows them says what it would have done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from adapt.model.world_model import WorldModel
+from adapt.robot.specification import RobotSpecification
+from adapt.sim.conditions import Conditions
+from adapt.sim.data import rewards
+from adapt.sim.experts import Expert
+from adapt.sim.fleet import Fleet
+from adapt.sim.simulated_robot import simulated_robots
+from adapt.stream.tick import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drives:
+    """What E robots did in L ticks, in the first H of which they waited for a history.
+
+    Attributes:
+        observation: shape (E, L, O), as measured.
+        action: shape (E, L, A), as sent.
+        command: shape (E, L + 1 + T, C).
+        label: shape (E, L, A), the expert's actions in the true states; None where nobody was asked.
+        fell: shape (E,), the tick in which a robot fell; L where it did not.
+    """
+
+    observation: FloatArray
+    action: FloatArray
+    command: FloatArray
+    label: FloatArray | None
+    fell: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.fell)
+
+    @staticmethod
+    def join(parts: list[Drives]) -> Drives:
+        """All robots of `parts`, which are of one length and all with labels, or all without."""
+        labels = [part.label for part in parts if part.label is not None]
+        return Drives(
+            np.concatenate([part.observation for part in parts]),
+            np.concatenate([part.action for part in parts]),
+            np.concatenate([part.command for part in parts]),
+            np.concatenate(labels) if labels else None,
+            np.concatenate([part.fell for part in parts]),
+        )
+
+    @property
+    def fallen(self) -> int:
+        """How many robots have fallen."""
+        return int((self.fell < self.observation.shape[1]).sum())
+
+    def reward(self, spec: RobotSpecification) -> float:
+        """Mean reward of the ticks driven before a fall, by the task of the robot file."""
+        length = self.observation.shape[1]
+        each = rewards(spec, self.observation, self.action, self.command[:, :length])
+        tick = np.arange(length - 1)
+        driven = (tick >= spec.history_ticks) & (tick < self.fell[:, None])
+        return float(each[driven].mean()) if driven.any() else float("-inf")
+
+
+def roll_out(
+    spec: RobotSpecification,
+    conditions: Sequence[Conditions],
+    commands: FloatArray,
+    student: WorldModel | None,
+    expert: Expert | None,
+    generator: np.random.Generator,
+    disturbance: float = 0.0,
+) -> Drives:
+    """Let a student's policy drive one robot for each of `conditions`; without a student the expert drives.
+
+    The student plans as on the robot: where the robot has a dead time, an action leaves a tick after it was
+    planned. The rollout ends when all robots have fallen.
+
+    Args:
+        spec: the robot.
+        conditions: E of them.
+        commands: shape (E, L + 1 + T, C); in the first H ticks zero is commanded, whatever they say.
+        student: whose policy drives.
+        expert: labels what is done; None to do without.
+        generator: of start, noise and disturbances.
+        disturbance: of each robot's actions, of a standard deviation up to this, in the action's unit.
+
+    Raises:
+        UserError: see `simulated_robots`, `Fleet` and `Expert.act`.
+    """
+    fleet = Fleet(spec, simulated_robots(spec, conditions))
+    fleet.reset(generator)
+    if expert is not None:
+        expert.reset()
+    count, horizon, waiting = len(fleet), spec.horizon_ticks, spec.history_ticks
+    total = commands.shape[1] - 1 - horizon
+    commands = commands.copy()
+    commands[:, :waiting] = 0.0
+    low, high = np.array([each.position for each in spec.action.limits.values()]).T
+    rest = np.zeros(spec.action_size) if spec.rest_action is None else np.array(spec.rest_action)
+    scale = disturbance * generator.uniform(size=(count, 1))
+    sent = np.tile(rest, (count, 1))
+    observation = np.empty((count, total, spec.observation_size))
+    action = np.empty((count, total, spec.action_size))
+    label = None if expert is None else np.empty_like(action)
+    fell = np.full(count, total)
+    late = student is not None and spec.dead_time_ticks > 0
+
+    def planned(tick: int) -> FloatArray:
+        if student is None:
+            assert label is not None
+            wanted = label[:, tick]
+        else:
+            past = slice(tick - waiting, tick + 1)
+            ahead = commands[:, tick + 1 : tick + 1 + horizon]
+            wanted = _proposed(student, observation[:, past], action[:, past], ahead)[:, int(late)]
+        return np.clip(wanted + scale * generator.normal(size=wanted.shape), low, high)
+
+    for tick in range(total):
+        truth = fleet.observe()
+        observation[:, tick] = fleet.sensing.blur(truth, generator)
+        if expert is not None and label is not None:
+            ahead = commands[:, tick : tick + 1 + horizon]
+            # Of a student that plans a tick ahead, what is sent now is known already.
+            before = action[:, tick - 1] if tick else sent
+            label[:, tick] = np.clip(expert.act(fleet, truth, ahead, before), low, high)
+        if tick >= waiting and not late:
+            sent = planned(tick)
+        action[:, tick] = sent
+        fleet.step(sent)
+        if tick >= waiting and late:
+            sent = planned(tick)
+        fell = np.where(fleet.fallen & (fell == total), tick, fell)
+        if (fell < total).all():
+            total = tick + 1
+            break
+    return Drives(
+        observation[:, :total],
+        action[:, :total],
+        commands[:, : total + 1 + horizon],
+        None if label is None else label[:, :total],
+        fell,
+    )
+
+
+@torch.no_grad()
+def _proposed(
+    student: WorldModel, observation: FloatArray, action: FloatArray, ahead: FloatArray
+) -> FloatArray:
+    """The policy's plans, shape (E, T, A), from histories up to now, (E, H + 1, O) and (E, H or more, A)."""
+    history = observation.shape[1] - 1
+    seen, done, wanted = (
+        torch.from_numpy(np.ascontiguousarray(each)).float()
+        for each in (observation, action[:, :history], ahead)
+    )
+    return np.asarray(student.propose(student.read(seen, done), wanted).double().numpy())

@@ -1,0 +1,73 @@
+"""From a bag to a posterior, and from there to a version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from small_robot import write_bag
+
+from adapt.learning.splits import Split
+from adapt.learning.verification import verify_ledger
+
+QUICK = """
+rounds: 1
+steps: 10
+batch: 8
+dynamics_batch: 8
+driving: {robots: 2, examined: 2, robots_at_once: 2, episode_s: 4.0}
+"""
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bag(tmp_path_factory.mktemp("short") / "motion", 12.0)
+
+
+@pytest.mark.slow
+def test_logs_choose_the_simulators_in_which_a_model_is_taught_again(adapt, short, checkpoint, tmp_path):
+    given = ("--robot", "so101", "--checkpoint", checkpoint, "--workers", "1")
+    found = adapt.json("identify", short, *given, "--out", tmp_path / "identified")
+    assert found["parameters"]["friction/elbow_flex"]["told"] in (True, False)
+    assert found["diagnostics"]["error_rad"]["elbow_flex"] < 0.2
+    ledger = tmp_path / "identified" / "ledger.sqlite"
+    assert verify_ledger(ledger) == []
+    path = tmp_path / "identified" / "posterior.json"
+    posterior = json.loads(path.read_text())
+    assert posterior["lineage"]["segments"] and posterior["lineage"]["bags"] == [str(short)]
+    (tmp_path / "quick.yaml").write_text(QUICK)
+    out = ("--posterior", path, "--settings", tmp_path / "quick.yaml", "--out", tmp_path / "taught")
+    made = adapt.json("redistil", *given, "--threads", "1", *out)
+    assert made["parent"] != made["version"] or made["best"] == 0
+    card = json.loads((tmp_path / "taught" / "model.json").read_text())
+    assert card["lineage"]["posterior"] == found["posterior"] and len(card["lineage"]["rounds"]) == 2
+    again = adapt.json("redistil", *given, "--threads", "1", *out)
+    assert again["version"] == made["version"]
+
+
+@pytest.mark.slow
+def test_only_the_adapt_split_is_looked_at_and_that_is_written_down(adapt, short, checkpoint, tmp_path):
+    from adapt.learning.ledger import Ledger
+    from adapt.robot.load import load_robot
+
+    given = ("--robot", "so101", "--checkpoint", checkpoint, "--workers", "1")
+    found = adapt.json("identify", short, *given, "--out", tmp_path)
+    ledger = Ledger(tmp_path / "ledger.sqlite", load_robot("so101"), lambda: 0)
+    (used,) = ledger.records.identifications
+    splits = {segment.number: segment.split for segment in ledger.records.segments}
+    assert used.posterior == found["posterior"]
+    assert {splits[number] for number in used.segments} == {Split.ADAPT}
+    ledger.close()
+
+
+def test_logs_that_tell_nothing_are_refused(adapt, checkpoint, tmp_path):
+    bag = write_bag(tmp_path / "blink", 1.5)
+    given = ("--robot", "so101", "--checkpoint", checkpoint, "--out", tmp_path / "out")
+    assert "nothing to learn from in these logs" in adapt.refused("identify", bag, *given)
+    assert not (tmp_path / "out" / "posterior.json").exists()
+
+
+def test_a_posterior_that_is_not_there_is_named(adapt, checkpoint, tmp_path):
+    given = ("--robot", "so101", "--checkpoint", checkpoint, "--posterior", tmp_path / "none.json")
+    assert "make one with 'adapt identify'" in adapt.refused("redistil", *given)

@@ -1,0 +1,117 @@
+"""Re-distillation, from its expert to its best round."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("mujoco")
+
+from cart import CART, untrained_student
+
+from adapt.distillation.jobs import Drive, DrivingSettings, Score, unpack_drives
+from adapt.distillation.lessons import Collection, policy_loss
+from adapt.distillation.posterior import Posterior
+from adapt.distillation.redistillation import Redistillation, RedistillationSettings
+from adapt.errors import UserError
+from adapt.model.checkpoint import content_hash, load_checkpoint
+from adapt.sim.workers import Workers
+
+DRIVING = DrivingSettings(robots=2, examined=2, robots_at_once=1, episode_s=0.8)
+SETTINGS = RedistillationSettings(rounds=1, driving=DRIVING, steps=20, batch=16, dynamics_batch=8)
+
+
+class Alone(AbstractContextManager["Alone"]):
+    """Works in this process; after so many jobs the power is gone."""
+
+    slots = 1
+
+    def __init__(self, jobs: float = float("inf")) -> None:
+        self.left = jobs
+
+    def submit(self, job, number):  # type: ignore[no-untyped-def]
+        from concurrent.futures import Future
+
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        future: Future[bytes] = Future()
+        future.set_result(job(number))
+        return future
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def redistillation(folder: Path, workers: Workers, **changes: object) -> Redistillation:
+    settings = SETTINGS.model_copy(update=changes)
+    student = untrained_student()
+    return Redistillation(
+        CART,
+        Posterior.prior(CART),
+        student,
+        None,
+        settings,
+        folder,
+        lambda: workers,
+        0,  # type: ignore[arg-type, return-value]
+    )
+
+
+def test_a_student_comes_nearer_to_the_expert_and_only_policy_and_dynamics_change(tmp_path: Path) -> None:
+    before = untrained_student()
+    redistillation(tmp_path, Alone(), rounds=1, steps=60).run()
+    after, _ = load_checkpoint(tmp_path / "student-1.safetensors", CART)
+    collection = Collection(CART)
+    collection.add(unpack_drives((tmp_path / "drives-1-0.part").read_bytes()))
+    homework = collection.draw(64, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert policy_loss(after, homework) < 0.95 * policy_loss(before, homework)
+    known = before.state_dict()
+    changed = {
+        name.split(".")[0]
+        for name, weight in after.state_dict().items()
+        if not torch.equal(weight, known[name])
+    }
+    assert changed == {"policy", "dynamics"}
+
+
+@pytest.mark.parametrize("jobs", [2, 5])
+def test_after_a_kill_the_same_call_goes_on_and_ends_the_same(tmp_path: Path, jobs: int) -> None:
+    whole = redistillation(tmp_path / "whole", Alone()).run()
+    with pytest.raises(KeyboardInterrupt):
+        redistillation(tmp_path / "cut", Alone(jobs)).run()
+    workers = Alone()
+    again = redistillation(tmp_path / "cut", workers).run()
+    assert content_hash(again.model.state_dict()) == content_hash(whole.model.state_dict())
+    assert again.rounds == whole.rounds
+
+
+def test_another_re_distillation_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    redistillation(tmp_path, Alone()).run()
+    with pytest.raises(UserError, match="of another training"):
+        redistillation(tmp_path, Alone(), steps=30)
+
+
+def test_where_the_expert_falls_nothing_is_distilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Redistillation, "_examine", lambda self, number: Score(3, 4, -1.0))
+    with pytest.raises(UserError, match="its expert falls with 3 of 4"):
+        redistillation(tmp_path, Alone()).run()
+    assert not list(tmp_path.glob("student-1*"))
+
+
+def test_fewer_falls_count_before_reward() -> None:
+    assert Score(0, 8, -2.0).better_than(Score(1, 8, -1.0))
+    assert Score(1, 8, -1.0).better_than(Score(1, 8, -2.0))
+    joined = Score.join([Score(1, 1, -3.0), Score(0, 3, -1.0)])
+    assert joined == Score(1, 4, -1.5)
+
+
+def test_robots_that_students_are_judged_on_are_the_same_for_all() -> None:
+    posterior = Posterior.prior(CART)
+    jobs = [Drive(CART, posterior, DRIVING, 0, None, None, number, True) for number in (0, 1)]
+    assert jobs[0](0) == jobs[1](0)
+    learned_from = [Drive(CART, posterior, DRIVING, 0, None, None, number, False)(0) for number in (1, 2)]
+    assert learned_from[0] != learned_from[1]
