@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -83,22 +84,21 @@ def identify(
                     seed,
                     lambda what, share: bar.update(task, description=what, completed=share),
                 )
-        found = found.with_lineage(
-            {
-                "driver": version,
-                "bags": [str(each) for each in bags],
-                "segments": {each.number: each.content for each in logs.segments},
-                "settings": chosen.model_dump(mode="json"),
-                "seed": seed,
-            }
-        )
+        lineage = {
+            "driver": version,
+            "bags": [str(each) for each in bags],
+            "segments": {each.number: each.content for each in logs.segments},
+            "settings": chosen.model_dump(mode="json"),
+            "seed": seed,
+        }
+        found = replace(found, lineage=lineage)
         ledger.record_identification(found.name, logs.segments)
         found.save(out / POSTERIOR, specification)
     finally:
         ledger.close()
     summary = found.summary(np.random.default_rng(0))
     console = output.console()
-    console.print(_table(found, specification.name))
+    console.print(_table(found, summary, specification.name))
     if found.diagnostics.get("strange"):
         worst = ", ".join(f"{each['name']} ({each['deviations']:.0f})" for each in found.diagnostics["worst"])
         console.print(
@@ -109,13 +109,11 @@ def identify(
     output.finish({**data, "diagnostics": found.diagnostics}, json, f"posterior: {out / POSTERIOR}")
 
 
-def _table(posterior: Posterior, robot: str) -> Table:
-    import numpy as np
-
+def _table(posterior: Posterior, summary: dict[str, dict[str, Any]], robot: str) -> Table:
     table = output.table(
         f"robot {robot}, middle 90 %", "parameter", ">from", ">median", ">to", "in the range", ""
     )
-    for name, each in posterior.summary(np.random.default_rng(0)).items():
+    for name, each in summary.items():
         low, high = posterior.ranges[name]
         told = "" if each["told"] else "not told by these logs"
         numbers = (f"{each[key]:.4g}" for key in ("low", "median", "high"))

@@ -17,10 +17,9 @@ from adapt.distillation.pieces import PIECE_S, Float32Array, Reader
 from adapt.distillation.posterior import Posterior
 from adapt.distillation.simulated_logs import ROBOTS_AT_ONCE, LogsJob, SimulatedLogs
 from adapt.errors import UserError
-from adapt.files import replacing
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
-from adapt.sim.workers import Workers, run_jobs
+from adapt.sim.workers import Workers, kept_jobs
 from adapt.stream.tick import FloatArray
 
 STRANGE = 3.0
@@ -78,15 +77,13 @@ def identify_from_logs(
         job = LogsJob(spec, posterior, driver, commands, seed, settings.disturbance)
         count = math.ceil(robots / ROBOTS_AT_ONCE)
         paths = [folder / f"{name}-{number}.npz" for number in range(count)]
-        missing = [number for number in range(count) if not paths[number].is_file()]
-        if missing:
-            with workers() as crew:
-                for done, (number, content) in enumerate(run_jobs(crew, job, missing), start=1):
-                    with replacing(paths[number]) as temporary:
-                        temporary.write_bytes(content)
-                    share = (count - len(missing) + done) / count
-                    progress("simulated robots are driven", begin + (end - begin) * share)
-        return SimulatedLogs.join([SimulatedLogs.unpacked(path.read_bytes()) for path in paths])
+
+        def report(done: int) -> None:
+            progress("simulated robots are driven", begin + (end - begin) * done / count)
+
+        return SimulatedLogs.join(
+            [SimulatedLogs.unpacked(each) for each in kept_jobs(paths, job, workers, report)]
+        )
 
     known = logs(prior, settings.robots, "simulated", 0.0, 0.7)
     steps = settings.inference.steps

@@ -16,6 +16,7 @@ from adapt.distillation.arms import drive_arms
 from adapt.distillation.posterior import Posterior
 from adapt.distillation.simulated_logs import given_commands
 from adapt.distillation.student import Drives, roll_out
+from adapt.learning.update import forecast_error
 from adapt.model.checkpoint import load_checkpoint
 from adapt.model.windows import Windows, cut_windows
 from adapt.model.world_model import WorldModel
@@ -151,8 +152,7 @@ def _error(spec: RobotSpecification, model: WorldModel, drives: Drives) -> float
             for seen, action in zip(drives.observation, drives.action, strict=True)
         ]
     )
-    with torch.no_grad():
-        return float(model.forecast_error(windows).square().mean().sqrt())
+    return forecast_error(model, windows)
 
 
 def pack_drives(drives: Drives) -> bytes:

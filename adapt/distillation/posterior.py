@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from adapt.files import write_text
 from adapt.model.content import hash_of
 from adapt.robot.interface import Interval
 from adapt.robot.specification import RobotSpecification
-from adapt.settings import Settings
+from adapt.settings import Settings, first_problem
 from adapt.sim.conditions import Conditions, make_conditions
+from adapt.sim.identification import identifiable_ranges
 from adapt.sim.mechanics import simulation_of
 from adapt.stream.tick import FloatArray
 
@@ -70,7 +71,7 @@ class Posterior:
         Raises:
             UserError: there are none.
         """
-        ranges = ranges_of(spec)
+        ranges = identifiable_ranges(spec)
         return Posterior(ranges, np.full(len(ranges), 0.5), None)
 
     def shares(self, count: int, generator: np.random.Generator) -> FloatArray:
@@ -98,8 +99,12 @@ class Posterior:
 
     def draw(self, spec: RobotSpecification, count: int, generator: np.random.Generator) -> list[Conditions]:
         """Robots that the real one may be."""
+        return self.robots(spec, self.shares(count, generator))
+
+    def robots(self, spec: RobotSpecification, shares: FloatArray) -> list[Conditions]:
+        """The robots of shares (count, P); what is not in the ranges is as the robot file has it."""
         usual = simulation_of(spec).parameters
-        return [make_conditions({**usual, **each}) for each in self.values(self.shares(count, generator))]
+        return [make_conditions({**usual, **each}) for each in self.values(shares)]
 
     def summary(self, generator: np.random.Generator, draws: int = 4000) -> dict[str, dict[str, Any]]:
         """Of each parameter the median, the middle 90 % and whether the data tell it."""
@@ -125,11 +130,7 @@ class Posterior:
             "covariance": covariance,
             "ranges": np.array(list(self.ranges.values())),
         }
-        return hash_of({key: each.astype(np.float32) for key, each in numbers.items()})
-
-    def with_lineage(self, lineage: dict[str, Any]) -> Posterior:
-        """The same, with what it came from."""
-        return replace(self, lineage=lineage)
+        return hash_of(numbers)
 
     def save(self, path: Path, spec: RobotSpecification) -> None:
         """Write the file, whole or not at all; not of the prior, which the robot file says already."""
@@ -161,9 +162,7 @@ def load_posterior(path: Path, spec: RobotSpecification) -> Posterior:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(each) for each in problem["loc"])
-        raise UserError(f"{path}: not a posterior: key '{place}': {problem['msg']}") from error
+        raise UserError(f"{path}: not a posterior: {first_problem(error)}") from error
     if content.schema_hash != spec.schema_hash:
         raise UserError(
             f"{path}: is of robot '{content.robot}' with schema {content.schema_hash}, not of '{spec.name}'"
@@ -177,17 +176,3 @@ def load_posterior(path: Path, spec: RobotSpecification) -> Posterior:
         raise UserError(f"{path}: not a posterior: 'covariance' is none")
     said = {name: getattr(content, name) for name in ("ratios", "commands", "lineage", "diagnostics")}
     return Posterior(content.ranges, mean, covariance, **said)
-
-
-def ranges_of(spec: RobotSpecification) -> dict[str, Interval]:
-    """What the robot file randomises, by name.
-
-    Raises:
-        UserError: it randomises nothing.
-    """
-    ranges = {name: ends for name, ends in simulation_of(spec).randomisation.items() if ends[0] < ends[1]}
-    if not ranges:
-        raise UserError(
-            f"robot {spec.name}: key 'simulation.randomisation' names nothing that could be identified"
-        )
-    return ranges

@@ -22,7 +22,6 @@ from adapt.distillation.jobs import Drive, DrivingSettings, Score, unpack_drives
 from adapt.distillation.lessons import Collection, dynamics_loss, policy_loss
 from adapt.distillation.posterior import Posterior
 from adapt.errors import UserError
-from adapt.files import replacing
 from adapt.model.checkpoint import load_checkpoint, save_checkpoint
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
@@ -30,7 +29,7 @@ from adapt.settings import Settings
 from adapt.sim.experts import make_expert
 from adapt.sim.mechanics import simulation_of
 from adapt.sim.resumption import load_state, save_state
-from adapt.sim.workers import Workers, run_jobs
+from adapt.sim.workers import Workers, kept_jobs
 
 EXPERT = -1
 """The number of the round in which the expert drives, to see whether it can."""
@@ -173,15 +172,7 @@ class Redistillation:
         count = math.ceil(total / driving.robots_at_once)
         kind = "score" if examines else "drives"
         paths = [self._folder / f"{kind}-{number}-{part}.part" for part in range(count)]
-        missing = [part for part in range(count) if not paths[part].is_file()]
-        self._tell(number, what, (count - len(missing)) / count)
-        if missing:
-            with self._workers() as crew:
-                for done, (part, content) in enumerate(run_jobs(crew, job, missing), start=1):
-                    with replacing(paths[part]) as temporary:
-                        temporary.write_bytes(content)
-                    self._tell(number, what, (count - len(missing) + done) / count)
-        return [path.read_bytes() for path in paths]
+        return kept_jobs(paths, job, self._workers, lambda done: self._tell(number, what, done / count))
 
     def _tell(self, number: int, what: str, share: float) -> None:
         """Driving, learning and being examined count as a third of a round each."""

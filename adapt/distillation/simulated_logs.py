@@ -14,8 +14,6 @@ from adapt.distillation.student import roll_out
 from adapt.model.checkpoint import load_checkpoint
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.commands import draw_commands
-from adapt.sim.conditions import make_conditions
-from adapt.sim.mechanics import simulation_of
 from adapt.stream.tick import FloatArray
 
 ROBOTS_AT_ONCE = 24
@@ -100,9 +98,7 @@ class LogsJob:
         spec = self.spec
         generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(number,)))
         shares = self.posterior.shares(ROBOTS_AT_ONCE, generator)
-        usual = simulation_of(spec).parameters
-        conditions = [make_conditions({**usual, **each}) for each in self.posterior.values(shares)]
-        repeated = [each for each in conditions for _ in range(EPISODES)]
+        repeated = [each for each in self.posterior.robots(spec, shares) for _ in range(EPISODES)]
         driver, _ = load_checkpoint(self.driver, spec)
         waiting = spec.history_ticks
         ticks = waiting + round(EPISODE_S * spec.rate_hz) + 1 + spec.horizon_ticks

@@ -162,10 +162,7 @@ class Ledger:
         """
         if segment.split is not Split.GATE:
             raise ValueError(f"segment {segment.number} ({segment.split.value}) is not for judging")
-        errors = {"candidate_error": candidate_error, "incumbent_error": incumbent_error}
-        self._write(
-            "judged", {"version": version, "incumbent": incumbent, "segment": segment.number, **errors}
-        )
+        self._write("judged", _comparison(version, incumbent, segment, candidate_error, incumbent_error))
         return self.records.judgements[-1]
 
     def record_hindsight(
@@ -183,10 +180,7 @@ class Ledger:
         """
         if segment.split is not Split.ADAPT:
             raise ValueError(f"segment {segment.number} ({segment.split.value}) is not for hindsight")
-        errors = {"candidate_error": candidate_error, "incumbent_error": incumbent_error}
-        self._write(
-            "looked_back", {"version": version, "incumbent": incumbent, "segment": segment.number, **errors}
-        )
+        self._write("looked_back", _comparison(version, incumbent, segment, candidate_error, incumbent_error))
         return self.records.hindsights[-1]
 
     def record_turn(self, first: Tick, last: Tick, **facts: Any) -> Turn:
@@ -267,6 +261,19 @@ def _for_training(segments: Sequence[Segment]) -> list[int]:
         if segment.split is not Split.ADAPT:
             raise ValueError(f"segment {segment.number} ({segment.split.value}) is not for training")
     return [segment.number for segment in segments]
+
+
+def _comparison(
+    version: str, incumbent: str, segment: Segment, candidate_error: float, incumbent_error: float
+) -> dict[str, Any]:
+    """The fields of `Judgement`, but for its entry."""
+    return {
+        "version": version,
+        "incumbent": incumbent,
+        "segment": segment.number,
+        "candidate_error": candidate_error,
+        "incumbent_error": incumbent_error,
+    }
 
 
 def _stored(assignment: Assignment, ticks: Sequence[Tick], content: str) -> dict[str, Any]:

@@ -116,17 +116,17 @@ def _split_problems(records: Records) -> Iterator[str]:
 def _use_problems(records: Records) -> Iterator[str]:
     segments = {segment.number: segment for segment in records.segments}
     made: dict[str, int] = {}
+    learned = [
+        (f"posterior {each.posterior} was found from", each.segments) for each in records.identifications
+    ]
     for training in records.trainings:
         made.setdefault(training.version, training.entry)
-        for number in training.segments:
+        learned.append((f"version {training.version} was trained on", training.segments))
+    for what, numbers in learned:
+        for number in numbers:
             segment = segments.get(number)
             if segment is None or segment.split is not Split.ADAPT:
-                yield f"version {training.version} was trained on segment {number}, which is not of adapt"
-    for identification in records.identifications:
-        for number in identification.segments:
-            segment = segments.get(number)
-            if segment is None or segment.split is not Split.ADAPT:
-                yield f"posterior {identification.posterior} was found from segment {number}, not of adapt"
+                yield f"{what} segment {number}, which is not of adapt"
     judged: set[tuple[str, int]] = set()
     for judgement in records.judgements:
         version, segment = judgement.version, segments.get(judgement.segment)

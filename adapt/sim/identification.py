@@ -9,6 +9,7 @@ from scipy.optimize import least_squares
 
 from adapt.errors import UserError
 from adapt.model.windows import Windows
+from adapt.robot.interface import Interval
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.conditions import make_conditions
 from adapt.sim.mechanics import simulation_of
@@ -43,11 +44,7 @@ def identify(
         UserError: the robot file randomises nothing; or see `RolloutForecast`.
     """
     simulation = simulation_of(specification)
-    ranges = {name: ends for name, ends in simulation.randomisation.items() if ends[0] < ends[1]}
-    if not ranges:
-        raise UserError(
-            f"robot {specification.name}: key 'simulation.randomisation' names nothing to identify"
-        )
+    ranges = identifiable_ranges(specification)
     low, high = np.array(list(ranges.values())).T
     some = windows.select(slice(None, None, -(-len(windows) // MOST_WINDOWS)))
     seen = some.observation[:, specification.history_ticks + 1 :, entries].numpy()
@@ -68,3 +65,18 @@ def identify(
         residuals, middle, bounds=(0.0, 1.0), loss="soft_l1", f_scale=scale, diff_step=1e-2, max_nfev=20
     )
     return {**simulation.parameters, **values(found.x)}
+
+
+def identifiable_ranges(specification: RobotSpecification) -> dict[str, Interval]:
+    """What the robot file randomises, by name.
+
+    Raises:
+        UserError: it randomises nothing.
+    """
+    ranges = simulation_of(specification).randomisation
+    found = {name: ends for name, ends in ranges.items() if ends[0] < ends[1]}
+    if not found:
+        raise UserError(
+            f"robot {specification.name}: key 'simulation.randomisation' names nothing to identify"
+        )
+    return found

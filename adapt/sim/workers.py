@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from threading import Thread
 from typing import Any, Protocol
 
 from adapt.errors import UserError
+from adapt.files import replacing
 
 Job = Callable[[int], bytes]
 """Number of a shard -> its content; picklable, and a function of the number alone."""
@@ -60,6 +62,34 @@ def run_jobs(workers: Workers, job: Job, numbers: Sequence[int]) -> Iterator[tup
             f"shard {names}: its worker failed: {said}; the shards made so far are kept: once the cause is "
             "gone, run the same command again"
         ) from first
+
+
+def kept_jobs(
+    paths: Sequence[Path],
+    job: Job,
+    workers: Callable[[], AbstractContextManager[Workers]],
+    report: Callable[[int], None],
+) -> list[bytes]:
+    """What the job makes of the numbers 0, 1, ..., kept in one file each: only what is missing is made.
+
+    Args:
+        paths: the files, in order.
+        job: makes them.
+        workers: asked for only where something is missing.
+        report: told how many there are, first of all and after each.
+
+    Raises:
+        UserError: see `run_jobs`.
+    """
+    missing = [number for number, path in enumerate(paths) if not path.is_file()]
+    report(len(paths) - len(missing))
+    if missing:
+        with workers() as crew:
+            for left, (number, content) in enumerate(run_jobs(crew, job, missing), start=1 - len(missing)):
+                with replacing(paths[number]) as temporary:
+                    temporary.write_bytes(content)
+                report(len(paths) + left)
+    return [path.read_bytes() for path in paths]
 
 
 class ProcessWorkers(AbstractContextManager["ProcessWorkers"]):
