@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LEARNED_SHARE = 2 / 3
 VIEWER = "viewer.mcap"
+THREADS = 2
+"""Of PyTorch and the simulation, whatever the machine has."""
 
 
 def replay(
@@ -100,8 +102,8 @@ def replay(
     if not learn and incidents is not None:
         raise UserError("option --incidents: without learning there are no candidates")
     chosen = _learner_settings(settings, incidents)
-    # A sum over several threads depends on their number: one gives the same result on every run.
-    torch.set_num_threads(1)
+    # A sum over several threads depends on their number: as many as this give the same on any machine.
+    torch.set_num_threads(THREADS)
     specification = load_robot(robot)
     out = out or free_folder(Path("runs/replay"), bag_name(str(bags[0])))
     if (out / "report.json").exists():

@@ -177,4 +177,4 @@ def _train_on_all(learner: Learner, rehearsal: Windows | None, seed: int) -> Wor
     if len(windows) == 0:
         return None
     incumbent = learner.registry.load(learner.incumbent)[0]
-    return learned(learner.specification, learner.update, incumbent, windows, rehearsal, seed)
+    return learned(learner.specification, learner.update, incumbent, windows, rehearsal, seed, learner.identified)

@@ -38,7 +38,11 @@ TURNED = "robot_changed_at"
 
 
 class Learner:
-    """Learns the dynamics of one robot from its ticks, within its budget, behind the gate."""
+    """Learns the dynamics of one robot from its ticks, within its budget, behind the gate.
+
+    Attributes:
+        identified: where the next search for simulators like the robot begins; None before the first.
+    """
 
     def __init__(
         self,
@@ -95,7 +99,7 @@ class Learner:
         self._seed = seed
         self._events: list[Event] = []
         self._round: Round | None = None
-        self._identified: FloatArray | None = None
+        self.identified: FloatArray | None = None
         self._last_loss: float | None = None
         self._told_spent = {split for split in Split if ledger.spent(split)}
         self.incumbent = first_version(registry, model)
@@ -203,14 +207,14 @@ class Learner:
             self.buffer.windows(segments),
             self._rehearsal,
             self._seed * 1_000_003 + len(self.ledger.records.trainings),
-            self._identified,
+            self.identified,
         )
 
     def _train(self, current: Round) -> None:
         model = current.step(self.settings.steps_at_once)
         self._last_loss = current.last_loss
         if model is not None:
-            self._round, self._identified = None, current.identified
+            self._round, self.identified = None, current.identified
             self._freeze(model, current)
 
     def _freeze(self, model: WorldModel, made_by: Round) -> None:

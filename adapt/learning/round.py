@@ -128,9 +128,10 @@ def learned(
     windows: Windows,
     rehearsal: Windows | None,
     seed: int,
+    start: FloatArray | None = None,
 ) -> WorldModel:
     """A whole round at once, on real windows; arguments as for `Round`."""
-    current = Round(specification, settings, model, [], windows, rehearsal, seed)
+    current = Round(specification, settings, model, [], windows, rehearsal, seed, start)
     while (found := current.step(settings.steps)) is None:
         pass
     return found

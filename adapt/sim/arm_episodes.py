@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.arms import Arms, draw_arms
@@ -53,7 +54,7 @@ ARM_EXPERT = "inverse dynamics of the simulated arm, with feedback"
 def generate_arm_episodes(
     spec: RobotSpecification, count: int, ticks: int, generator: np.random.Generator, arms: Arms | None = None
 ) -> Dataset:
-    """Simulate `count` different arms for `ticks` ticks each, in one thread.
+    """Simulate `count` different arms for `ticks` ticks each, in as many threads as PyTorch is told to use.
 
     Args:
         spec: the robot.
@@ -66,7 +67,7 @@ def generate_arm_episodes(
         UserError: see `load_model` and `draw_arms`.
     """
     arms = arms or draw_arms(spec, count, generator)
-    simulator = Simulator(spec, arms, threads=1)
+    simulator = Simulator(spec, arms, torch.get_num_threads())
     # One tick more than is kept: the last action is judged by what it led to.
     tick_times = np.arange(SETTLING_TICKS + ticks + 1, dtype=np.float64) * spec.period_s
     sampled = np.maximum(tick_times - spec.sampling_delay_s, 0.0)

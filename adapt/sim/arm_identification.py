@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.optimize import least_squares
 
 from adapt.model.windows import Windows, cut_windows
@@ -43,6 +44,8 @@ TOLD = 0.5
 
 class ArmIdentification:
     """Fits arms to real windows, a bounded piece of work at a time; nothing in it is random.
+
+    It simulates in as many threads as PyTorch is told to use, of which the result does not depend.
 
     Attributes:
         shares: the best by now, shape (P,); see `ArmPosterior`.
@@ -116,7 +119,7 @@ class ArmIdentification:
     def _simulated_at_once(self, shares: FloatArray) -> FloatArray:
         count, windows = len(shares), len(self._seen)
         arms = arms_at(self._spec, count, {name: shares[:, at] for name, at in self._columns.items()})
-        simulator = Simulator(self._spec, arms, threads=1, runs=windows)
+        simulator = Simulator(self._spec, arms, torch.get_num_threads(), runs=windows)
         motion = simulator.run(np.tile(self._seen[:, 0], (count, 1)), np.tile(self._sent, (count, 1, 1)))
         times = np.arange(self._seen.shape[1]) * self._spec.period_s - self._spec.sampling_delay_s
         at = motion.position_at(np.maximum(times - simulator.arms.sensor_delay_s[:, None], 0.0))

@@ -44,13 +44,13 @@ class Motion:
 class Simulator:
     """E arms of one robot, each with its own parameters."""
 
-    def __init__(self, spec: RobotSpecification, arms: Arms, threads: int = 2, runs: int = 1) -> None:
+    def __init__(self, spec: RobotSpecification, arms: Arms, threads: int, runs: int = 1) -> None:
         """Make one MuJoCo model per arm.
 
         Args:
             spec: the robot.
             arms: E / runs of them.
-            threads: that simulate.
+            threads: that simulate; the motions do not depend on how many.
             runs: each arm moves so many times at once, in rows that follow each other.
 
         Raises:
