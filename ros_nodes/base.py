@@ -27,6 +27,7 @@ from adapt.robot.interface import Command
 from adapt.robot.load import load_robot
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.reference import is_path
+from ros_nodes.network import network_is_up, wait_for_network
 
 SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """For measurements: the newest matters, and publishers of both kinds are heard."""
@@ -200,6 +201,8 @@ def run(make_node: Callable[[], NodeType], args: list[str] | None = None) -> int
     can still publish. A lifecycle node with an `autostart` that is true is led to active first. Signals
     only ask for the end, so nothing is cut short; later ones are ignored.
 
+    Without a network it waits for one, see `ros_nodes.network`.
+
     Returns:
         0 after a signal; 2 after a UserError, which is logged as one line.
     """
@@ -207,8 +210,13 @@ def run(make_node: Callable[[], NodeType], args: list[str] | None = None) -> int
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ending.set())
     try:
+        wait_for_network(ending)
+        if ending.is_set():
+            return 0
         with _start(args):
             node = make_node()
+            if not network_is_up():
+                raise UserError(f"node '{node.get_name()}': the network went as it started: start it again")
             if getattr(node, "autostart", False):
                 _activate(node)
             executor = SingleThreadedExecutor()
