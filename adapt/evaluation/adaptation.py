@@ -176,5 +176,5 @@ def _train_on_all(learner: Learner, rehearsal: Windows | None, seed: int) -> Wor
     windows = learner.buffer.windows(learner.ledger.segments(Split.ADAPT))
     if len(windows) == 0:
         return None
-    incumbent = learner.registry.load(learner.incumbent)[0]
-    return learned(learner.specification, learner.update, incumbent, windows, rehearsal, seed, learner.identified)
+    incumbent, start = learner.registry.load(learner.incumbent)[0], learner.identified
+    return learned(learner.specification, learner.update, incumbent, windows, rehearsal, seed, start)
