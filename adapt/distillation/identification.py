@@ -17,8 +17,10 @@ from adapt.distillation.pieces import PIECE_S, Float32Array, Reader
 from adapt.distillation.posterior import Posterior
 from adapt.distillation.simulated_logs import ROBOTS_AT_ONCE, LogsJob, SimulatedLogs
 from adapt.errors import UserError
+from adapt.model.checkpoint import load_card
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
+from adapt.sim.resumption import claim_folder
 from adapt.sim.workers import Workers, kept_jobs
 from adapt.stream.tick import FloatArray
 
@@ -68,10 +70,19 @@ def identify_from_logs(
 
     Raises:
         UserError: the logs are too short or too still, a number in them never changes, or they fit no
-            simulator.
+            simulator; or the folder holds what was simulated for others.
     """
     _refuse_poor(spec, pieces, settings)
     prior = Posterior.prior(spec)
+    origin = {
+        "schema_hash": spec.schema_hash,
+        "ranges": prior.ranges,
+        "driver": load_card(driver).version,
+        "commands": commands,
+        "disturbance": settings.disturbance,
+        "seed": seed,
+    }
+    claim_folder(folder, origin)
 
     def logs(posterior: Posterior, robots: int, name: str, begin: float, end: float) -> SimulatedLogs:
         job = LogsJob(spec, posterior, driver, commands, seed, settings.disturbance)
@@ -95,7 +106,7 @@ def identify_from_logs(
     )
     mean, covariance = network.infer(pieces, settings.inference.pieces)
     found = Posterior(prior.ranges, mean, covariance, commands=commands)
-    like = logs(found, ROBOTS_AT_ONCE, "like-the-robot", 0.95, 1.0)
+    like = logs(found, ROBOTS_AT_ONCE, f"like-{found.name}", 0.95, 1.0)
     diagnostics = {
         "pieces": len(pieces),
         "seconds": len(pieces) * PIECE_S,

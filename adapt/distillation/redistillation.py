@@ -22,13 +22,13 @@ from adapt.distillation.jobs import Drive, DrivingSettings, Score, unpack_drives
 from adapt.distillation.lessons import Collection, dynamics_loss, policy_loss
 from adapt.distillation.posterior import Posterior
 from adapt.errors import UserError
-from adapt.model.checkpoint import load_checkpoint, save_checkpoint
+from adapt.model.checkpoint import content_hash, load_checkpoint, save_checkpoint
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
 from adapt.sim.experts import make_expert
 from adapt.sim.mechanics import simulation_of
-from adapt.sim.resumption import load_state, save_state
+from adapt.sim.resumption import claim_folder
 from adapt.sim.workers import Workers, kept_jobs
 
 EXPERT = -1
@@ -120,10 +120,10 @@ class Redistillation:
             "settings": settings.model_dump(mode="json"),
             "seed": seed,
             "mean": posterior.mean.tolist(),
-            "parent": save_checkpoint(self._student(0), model, spec).version,
+            "parent": content_hash(model.state_dict()),
         }
-        if load_state(folder / "origin.pt", origin) is None:
-            save_state(folder / "origin.pt", origin, {})
+        claim_folder(folder, origin)
+        save_checkpoint(self._student(0), model, spec)
 
     def run(self) -> Redistilled:
         """Do all rounds. The best student counts, which need not be the last.

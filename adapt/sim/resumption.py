@@ -1,8 +1,9 @@
-"""The state of an unfinished training on disk: from it the training goes on as if nothing had been."""
+"""Unfinished work on disk, from which it goes on as if nothing had been: its state, or a folder of parts."""
 
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from adapt.errors import UserError
-from adapt.files import replacing
+from adapt.files import replacing, write_text
 from adapt.sim.manifest import differences
 
 
@@ -54,3 +55,27 @@ def load_state(path: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
             "the file to begin anew"
         )
     return dict(state)
+
+
+def claim_folder(folder: Path, origin: dict[str, Any]) -> None:
+    """Take a folder for the parts of one work, which `origin` describes in plain values, or go on in it.
+
+    Raises:
+        UserError: it holds parts of another; the message names what differs.
+    """
+    path = folder / "origin.json"
+    text = json.dumps(origin, indent=2) + "\n"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+        return
+    try:
+        there = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path}: cannot be read: {error}; delete {folder} to begin anew") from error
+    different = differences(there, json.loads(text))
+    if different:
+        raise UserError(
+            f"{folder}: holds parts of other work ({'; '.join(different[:3])}): finish that, or delete the"
+            " folder to begin anew"
+        )

@@ -18,6 +18,7 @@ from adapt.distillation.posterior import Posterior
 from adapt.distillation.redistillation import Redistillation, RedistillationSettings
 from adapt.errors import UserError
 from adapt.model.checkpoint import content_hash, load_checkpoint
+from adapt.model.world_model import WorldModel
 from adapt.sim.workers import Workers
 
 DRIVING = DrivingSettings(robots=2, examined=2, robots_at_once=1, episode_s=0.8)
@@ -45,13 +46,14 @@ class Alone(AbstractContextManager["Alone"]):
     def __exit__(self, *exception: object) -> None: ...
 
 
-def redistillation(folder: Path, workers: Workers, **changes: object) -> Redistillation:
+def redistillation(
+    folder: Path, workers: Workers, student: WorldModel | None = None, **changes: object
+) -> Redistillation:
     settings = SETTINGS.model_copy(update=changes)
-    student = untrained_student()
     return Redistillation(
         CART,
         Posterior.prior(CART),
-        student,
+        student or untrained_student(),
         None,
         settings,
         folder,
@@ -91,8 +93,12 @@ def test_after_a_kill_the_same_call_goes_on_and_ends_the_same(tmp_path: Path, jo
 
 def test_another_re_distillation_has_a_folder_of_its_own(tmp_path: Path) -> None:
     redistillation(tmp_path, Alone()).run()
-    with pytest.raises(UserError, match="of another training"):
+    with pytest.raises(UserError, match="holds parts of other work .*settings.steps: 20 there, 30 here"):
         redistillation(tmp_path, Alone(), steps=30)
+    begun = (tmp_path / "student-0.safetensors").read_bytes()
+    with pytest.raises(UserError, match="holds parts of other work .*parent"):
+        redistillation(tmp_path, Alone(), student=untrained_student(1))
+    assert (tmp_path / "student-0.safetensors").read_bytes() == begun
 
 
 def test_where_the_expert_falls_nothing_is_distilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
