@@ -27,7 +27,7 @@ from adapt.robot.interface import Command
 from adapt.robot.load import load_robot
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.reference import is_path
-from ros_nodes.network import network_is_up, wait_for_network
+from ros_nodes.network import NETWORK_WENT, network_is_up, wait_for_network
 
 SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """For measurements: the newest matters, and publishers of both kinds are heard."""
@@ -216,7 +216,7 @@ def run(make_node: Callable[[], NodeType], args: list[str] | None = None) -> int
         with _start(args):
             node = make_node()
             if not network_is_up():
-                raise UserError(f"node '{node.get_name()}': the network went as it started: start it again")
+                raise UserError(f"node '{node.get_name()}': {NETWORK_WENT}: start it again")
             if getattr(node, "autostart", False):
                 _activate(node)
             executor = SingleThreadedExecutor()

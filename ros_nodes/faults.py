@@ -15,6 +15,7 @@ from pathlib import Path
 from adapt.sim.faults import Fault
 from ros_nodes.busy_processes import busy_processes
 from ros_nodes.fault_stage import Stage
+from ros_nodes.network import NETWORK_WENT
 from ros_nodes.own_network import interrupted_network
 from ros_nodes.processes import Death
 
@@ -33,6 +34,7 @@ class Trial:
         reasons: why the safety node may fall back meanwhile; with any other it would be unexplained.
         falls_back: it has to, for one of them.
         ends: nodes whose processes may end by it.
+        gives_up: last words of any other node that may end by it: one that was just starting.
         shows_s: it may take so long until what came of it is known outside.
         own_network: it can only be tried where the stack has a network of its own.
     """
@@ -43,6 +45,7 @@ class Trial:
     reasons: frozenset[str] = frozenset()
     falls_back: bool = False
     ends: frozenset[str] = frozenset()
+    gives_up: str | None = None
     shows_s: float = 0.5
     own_network: bool = False
 
@@ -183,8 +186,13 @@ def try_fault(stage: Stage, trial: Trial) -> Outcome:
     deaths = tuple(stage.deaths[dead:])
     broken += [f"fell back: {reason}" for reason in fallbacks if reason not in trial.reasons]
     broken += ["did not fall back"] * (trial.falls_back and not fallbacks)
-    broken += [str(death) for death in deaths if death.node not in trial.ends]
+    broken += [str(death) for death in deaths if not _explains(trial, death)]
     return Outcome(fallbacks, deaths, seconds, tuple(broken))
+
+
+def _explains(trial: Trial, death: Death) -> bool:
+    gave_up = trial.gives_up is not None and trial.gives_up in death.last_words
+    return death.node in trial.ends or gave_up
 
 
 LATE = frozenset({"proposal_late"})
@@ -222,5 +230,14 @@ TRIALS: tuple[Trial, ...] = (
     Trial("processor taken", no_processor, 3.0, UNSEEN),
     Trial("disk full", no_disk, 3.0),
     # What was said meanwhile is sent again when the middleware asks who has missed it, every 3 s.
-    Trial("network interrupted", no_network, 3.0, UNSEEN, True, shows_s=4.0, own_network=True),
+    Trial(
+        "network interrupted",
+        no_network,
+        3.0,
+        UNSEEN,
+        True,
+        gives_up=NETWORK_WENT,
+        shows_s=4.0,
+        own_network=True,
+    ),
 )

@@ -9,6 +9,7 @@ from threading import Event
 
 from rclpy.logging import get_logger
 
+NETWORK_WENT = "the network went as it started"
 LOOK_AGAIN_S = 0.2
 SIOCGIFFLAGS, IFF_RUNNING = 0x8913, 0x40
 """Of Linux: see netdevice(7)."""
