@@ -33,16 +33,19 @@ EXAMINED_EVERY = 5
 class DrivingSettings(Settings):
     """Which robots are driven, and for how long."""
 
-    robots: int = Field(default=24, gt=0)
+    robots: int = Field(default=48, gt=0)
     """That the student drives in each round."""
-    examined: int = Field(default=16, gt=0)
+    examined: int = Field(default=24, gt=0)
     """That each round's student is judged on, the same for all; it never learns from them."""
-    robots_at_once: int = Field(default=8, gt=0)
+    robots_at_once: int = Field(default=12, gt=0)
     """In one job of a worker."""
     episode_s: float = Field(default=10.0, gt=0)
     nominal_share: float = Field(default=0.2, ge=0, le=1)
     """Of the robots are those of the pretraining, so that what was known is not forgotten."""
-    as_logged: float = Field(default=0.5, ge=0, le=1)
+    fallen_share: float = Field(default=0.5, ge=0, le=1)
+    """Of the others are such as the student fell with in the round before, if there were any: of robots that
+    it masters there is little to learn."""
+    as_logged: float = Field(default=0.7, ge=0, le=1)
     """Of the episodes are under the commands of the logs, the others under those of the robot file."""
     disturbance: float = Field(default=0.05, ge=0)
     """See `roll_out`."""
@@ -87,6 +90,7 @@ class Drive:
         student: the checkpoint that drives; None for the expert.
         round: which one this is for.
         examines: whether these are the robots that students are judged on.
+        fallen: robots that the student fell with in the round before.
     """
 
     spec: RobotSpecification
@@ -97,21 +101,29 @@ class Drive:
     student: Path | None
     round: int
     examines: bool
+    fallen: tuple[Conditions, ...] = ()
 
     def __call__(self, number: int) -> bytes:
         """Part `number` of the robots: drives with labels (`pack_drives`), or a score as JSON."""
         torch.set_num_threads(1)
-        # All students, and the expert, are examined on the same robots.
-        key = (0, number) if self.examines else (1 + self.round, number)
-        generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+        generator = self._generator(number)
         student = None if self.student is None else load_checkpoint(self.student, self.spec)[0]
         if simulation_of(self.spec).actuators == "servos":
             drives = self._drive_arms(number, generator)
             score = Score(0, len(drives), 0.0 if student is None else -_error(self.spec, student, drives))
         else:
             drives = self._roll_out(number, student, generator)
-            score = Score(drives.fallen, len(drives), drives.reward(self.spec))
+            score = Score(int(drives.has_fallen.sum()), len(drives), drives.reward(self.spec))
         return json.dumps(asdict(score)).encode() if self.examines else pack_drives(drives)
+
+    def conditions(self, number: int) -> list[Conditions]:
+        """The robots of part `number`, where they are not arms."""
+        return self._conditions(self._count(number), self._generator(number))
+
+    def _generator(self, number: int) -> np.random.Generator:
+        # All students, and the expert, are examined on the same robots.
+        key = (0, number) if self.examines else (1 + self.round, number)
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     def _count(self, number: int) -> int:
         total = self.settings.examined if self.examines else self.settings.robots
@@ -139,6 +151,10 @@ class Drive:
 
     def _conditions(self, count: int, generator: np.random.Generator) -> list[Conditions]:
         drawn = self.posterior.draw(self.spec, count, generator)
+        if self.fallen:
+            again = generator.uniform(size=count) < self.settings.fallen_share
+            chosen = generator.integers(len(self.fallen), size=count)
+            drawn = [self.fallen[at] if on else new for on, at, new in zip(again, chosen, drawn, strict=True)]
         nominal = make_conditions(dict(simulation_of(self.spec).parameters))
         as_usual = generator.uniform(size=count) < self.settings.nominal_share
         return [nominal if each else other for each, other in zip(as_usual, drawn, strict=True)]

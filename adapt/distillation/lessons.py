@@ -76,13 +76,17 @@ class Collection:
         return Homework(windows, torch.from_numpy(np.stack(label)).float(), seen[:, :-1])
 
 
-def policy_loss(model: WorldModel, homework: Homework) -> Tensor:
-    """Squared distance of the policy's plans from the expert's actions, scaled, where these are known."""
+def policy_loss(model: WorldModel, homework: Homework, ticks: int) -> Tensor:
+    """Squared distance of the first `ticks` of the policy's plans from the expert's actions, scaled, where
+    these are known.
+    """
     windows, history = homework.windows, model.history
-    context = model.read(windows.observation[:, : history + 1], windows.action[:, :history])
-    plan = model.propose(context, windows.command[:, history + 1 :])
-    error = ((plan - homework.label) / model.scaling.action_deviation).square().mean(-1)
-    return (error * homework.known).sum() / homework.known.sum()
+    with torch.no_grad():
+        context = model.read(windows.observation[:, : history + 1], windows.action[:, :history])
+    plan = model.propose(context, windows.command[:, history + 1 :][:, :ticks])
+    label, known = homework.label[:, :ticks], homework.known[:, :ticks]
+    error = ((plan - label) / model.scaling.action_deviation).square().mean(-1)
+    return (error * known).sum() / known.sum()
 
 
 def dynamics_loss(model: WorldModel, homework: Homework) -> Tensor:

@@ -7,6 +7,7 @@ Of the model only the policy and the dynamics learn; encoders, reward and value 
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from adapt.model.checkpoint import content_hash, load_checkpoint, save_checkpoin
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
+from adapt.sim.conditions import Conditions
 from adapt.sim.experts import make_expert
 from adapt.sim.mechanics import simulation_of
 from adapt.sim.resumption import claim_folder
@@ -40,15 +42,20 @@ Progress = Callable[[str, float], None]
 class RedistillationSettings(Settings):
     """How much, and how fast."""
 
-    rounds: int = Field(default=4, gt=0)
+    rounds: int = Field(default=5, gt=0)
     driving: DrivingSettings = DrivingSettings()
-    steps: int = Field(default=250, gt=0)
+    steps: int = Field(default=1000, gt=0)
     """Of learning in each round."""
-    batch: int = Field(default=128, gt=0)
+    whole_every: int = Field(default=4, gt=0)
+    """Only every so many steps are about whole plans and the dynamics; the others are about the beginning of
+    plans, which is what is done."""
+    beginning: int = Field(default=2, gt=0)
+    """Ticks of a plan that are its beginning, after the dead time."""
+    batch: int = Field(default=64, gt=0)
     """Windows from which the policy learns."""
     dynamics_batch: int = Field(default=32, ge=0)
     """Windows from which the dynamics learn."""
-    learning_rate: float = Field(default=5e-4, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
     last_rate: float = Field(default=0.1, ge=0, le=1)
     """What the rate falls to in each round, in parts of the largest."""
     expert_falls: float = Field(default=0.2, ge=0, le=1)
@@ -115,6 +122,7 @@ class Redistillation:
         self._seed, self._progress = seed, progress
         self._model = copy.deepcopy(model)
         self._collection = Collection(spec)
+        self._fallen: tuple[Conditions, ...] = ()
         origin = {
             "schema_hash": spec.schema_hash,
             "settings": settings.model_dump(mode="json"),
@@ -139,8 +147,7 @@ class Redistillation:
             )
         rounds = [self._examine(0)]
         for number in range(1, self._settings.rounds + 1):
-            for content in self._parts(number, examines=False):
-                self._collection.add(unpack_drives(content))
+            self._drive(number)
             if self._student(number).is_file():
                 known, _ = load_checkpoint(self._student(number), self._spec)
                 self._model.load_state_dict(known.state_dict())
@@ -158,21 +165,41 @@ class Redistillation:
         return self._folder / f"student-{number}.safetensors"
 
     def _examine(self, number: int) -> Score:
-        parts = [Score(**json.loads(content)) for content in self._parts(number, examines=True)]
-        return Score.join(parts)
+        contents = self._parts(self._job(number, drives=number, examines=True))
+        return Score.join([Score(**json.loads(content)) for content in contents])
 
-    def _parts(self, number: int, examines: bool) -> list[bytes]:
-        """What the workers make of a round; what they made before is there already."""
-        driving, what = self._settings.driving, "is examined" if examines else "drives"
-        # In a round drives the student of the round before; it is the round's own that is examined.
-        drives = number if examines else number - 1
+    def _drive(self, number: int) -> None:
+        """The student of the round before drives, and what came of it is learned from."""
+        job = self._job(number, drives=number - 1, examines=False)
+        fallen: list[Conditions] = []
+        for part, content in enumerate(self._parts(job)):
+            drives = unpack_drives(content)
+            self._collection.add(drives)
+            if simulation_of(self._spec).actuators != "servos":
+                fallen += itertools.compress(job.conditions(part), drives.has_fallen)
+        self._fallen = tuple(fallen)
+
+    def _job(self, number: int, drives: int, examines: bool) -> Drive:
         student = None if drives == EXPERT else self._student(drives)
-        job = Drive(self._spec, self._posterior, driving, self._seed, self._expert, student, number, examines)
-        total = driving.examined if examines else driving.robots
-        count = math.ceil(total / driving.robots_at_once)
-        kind = "score" if examines else "drives"
-        paths = [self._folder / f"{kind}-{number}-{part}.part" for part in range(count)]
-        return kept_jobs(paths, job, self._workers, lambda done: self._tell(number, what, done / count))
+        return Drive(
+            self._spec,
+            self._posterior,
+            self._settings.driving,
+            self._seed,
+            self._expert,
+            student,
+            number,
+            examines,
+            () if examines else self._fallen,
+        )
+
+    def _parts(self, job: Drive) -> list[bytes]:
+        """What the workers make of a job; what they made before is there already."""
+        driving = self._settings.driving
+        count = math.ceil((driving.examined if job.examines else driving.robots) / driving.robots_at_once)
+        kind, what = ("score", "is examined") if job.examines else ("drives", "drives")
+        paths = [self._folder / f"{kind}-{job.round}-{part}.part" for part in range(count)]
+        return kept_jobs(paths, job, self._workers, lambda done: self._tell(job.round, what, done / count))
 
     def _tell(self, number: int, what: str, share: float) -> None:
         """Driving, learning and being examined count as a third of a round each."""
@@ -182,7 +209,7 @@ class Redistillation:
         self._progress(f"{name} {what}", min(1.0, over))
 
     def _learn(self, number: int) -> None:
-        settings, model, collection = self._settings, self._model, self._collection
+        spec, settings, model, collection = self._spec, self._settings, self._model, self._collection
         generator = torch.Generator().manual_seed(self._seed * 1000 + number)
         model.requires_grad_(False).train()
         weights = [*model.policy.parameters(), *model.dynamics_parameters().values()]
@@ -192,8 +219,10 @@ class Redistillation:
         for step in range(settings.steps):
             fallen = step / settings.steps * (1.0 - settings.last_rate)
             optimiser.param_groups[0]["lr"] = settings.learning_rate * (1.0 - fallen)
-            loss = policy_loss(model, collection.draw(settings.batch, generator))
-            if settings.dynamics_batch:
+            whole = step % settings.whole_every == 0
+            ticks = spec.horizon_ticks if whole else spec.dead_time_ticks + settings.beginning
+            loss = policy_loss(model, collection.draw(settings.batch, generator), ticks)
+            if whole and settings.dynamics_batch:
                 loss = loss + dynamics_loss(model, collection.draw(settings.dynamics_batch, generator))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ from adapt.sim.data import rewards
 from adapt.sim.experts import Expert
 from adapt.sim.fleet import Fleet
 from adapt.sim.simulated_robot import simulated_robots
-from adapt.stream.tick import FloatArray
+from adapt.stream.tick import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,9 +53,9 @@ class Drives:
         )
 
     @property
-    def fallen(self) -> int:
-        """How many robots have fallen."""
-        return int((self.fell < self.observation.shape[1]).sum())
+    def has_fallen(self) -> BoolArray:
+        """Which robots have fallen, shape (E,)."""
+        return np.asarray(self.fell < self.observation.shape[1])
 
     def reward(self, spec: RobotSpecification) -> float:
         """Mean reward of the ticks driven before a fall, by the task of the robot file."""

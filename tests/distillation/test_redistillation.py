@@ -19,6 +19,7 @@ from adapt.distillation.redistillation import Redistillation, RedistillationSett
 from adapt.errors import UserError
 from adapt.model.checkpoint import content_hash, load_checkpoint
 from adapt.model.world_model import WorldModel
+from adapt.sim.conditions import make_conditions
 from adapt.sim.workers import Workers
 
 DRIVING = DrivingSettings(robots=2, examined=2, robots_at_once=1, episode_s=0.8)
@@ -64,13 +65,14 @@ def redistillation(
 
 def test_a_student_comes_nearer_to_the_expert_and_only_policy_and_dynamics_change(tmp_path: Path) -> None:
     before = untrained_student()
-    redistillation(tmp_path, Alone(), rounds=1, steps=60).run()
+    redistillation(tmp_path, Alone(), rounds=1, steps=60, whole_every=1).run()
     after, _ = load_checkpoint(tmp_path / "student-1.safetensors", CART)
     collection = Collection(CART)
     collection.add(unpack_drives((tmp_path / "drives-1-0.part").read_bytes()))
     homework = collection.draw(64, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        assert policy_loss(after, homework) < 0.95 * policy_loss(before, homework)
+        losses = [float(policy_loss(each, homework, CART.horizon_ticks)) for each in (after, before)]
+    assert losses[0] < 0.95 * losses[1]
     known = before.state_dict()
     changed = {
         name.split(".")[0]
@@ -93,10 +95,10 @@ def test_after_a_kill_the_same_call_goes_on_and_ends_the_same(tmp_path: Path, jo
 
 def test_another_re_distillation_has_a_folder_of_its_own(tmp_path: Path) -> None:
     redistillation(tmp_path, Alone()).run()
-    with pytest.raises(UserError, match="holds parts of other work .*settings.steps: 20 there, 30 here"):
+    with pytest.raises(UserError, match=r"holds parts of other work .*settings.steps: 20 there, 30 here"):
         redistillation(tmp_path, Alone(), steps=30)
     begun = (tmp_path / "student-0.safetensors").read_bytes()
-    with pytest.raises(UserError, match="holds parts of other work .*parent"):
+    with pytest.raises(UserError, match=r"holds parts of other work .*parent"):
         redistillation(tmp_path, Alone(), student=untrained_student(1))
     assert (tmp_path / "student-0.safetensors").read_bytes() == begun
 
@@ -121,3 +123,12 @@ def test_robots_that_students_are_judged_on_are_the_same_for_all() -> None:
     assert jobs[0](0) == jobs[1](0)
     learned_from = [Drive(CART, posterior, DRIVING, 0, None, None, number, False)(0) for number in (1, 2)]
     assert learned_from[0] != learned_from[1]
+
+
+def test_robots_that_the_student_fell_with_come_again_and_the_others_too() -> None:
+    posterior, hard = Posterior.prior(CART), make_conditions({"payload_mass": 0.123})
+    driving = DRIVING.model_copy(update={"robots": 200, "robots_at_once": 200, "nominal_share": 0.0})
+    job = Drive(CART, posterior, driving, 0, None, None, 2, False, (hard,))
+    again = sum(each == hard for each in job.conditions(0))
+    assert 70 < again < 130 and job.conditions(0) == job.conditions(0)
+    assert hard not in Drive(CART, posterior, driving, 0, None, None, 2, False).conditions(0)

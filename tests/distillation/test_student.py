@@ -78,6 +78,6 @@ def test_only_what_was_driven_before_a_fall_is_rewarded() -> None:
     fallen = Drives(drives.observation.copy(), drives.action, drives.command, None, early)
     reward = fallen.reward(CART)
     fallen.observation[0, WAIT + 10 :] = 100.0
-    assert fallen.reward(CART) == reward and fallen.fallen == 1
+    assert fallen.reward(CART) == reward and fallen.has_fallen.sum() == 1
     fallen.observation[0, WAIT + 2] = 100.0
     assert fallen.reward(CART) < reward
