@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapt.commands import output
+from adapt.commands.bench_way_back import way_back
 from adapt.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,13 +27,20 @@ MINUTES = (0.5, 1.25, 2.0, 5.0)
 
 def adaptation(
     train: Annotated[
-        Path, typer.Option(help="Folder to learn from: of bags, or of logs as for 'adapt bags import'.")
-    ],
-    test: Annotated[Path, typer.Option(help="Folder that is only measured on, likewise.")],
+        Path | None,
+        typer.Option(help="Folder to learn from: of bags, or of logs as for 'adapt bags import'."),
+    ] = None,
+    test: Annotated[Path | None, typer.Option(help="Folder that is only measured on, likewise.")] = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option(help="Instead of folders: a stand-in with these hidden effects, in the closed loop."),
+    ] = None,
     robot: output.RobotName = "so101",
     minutes: Annotated[
         list[float] | None,
-        typer.Option(help="Real minutes to learn from; may be repeated. [default: 0.5, 1.25, 2, 5]"),
+        typer.Option(
+            help="Real minutes to learn from; may be repeated. [default: 0.5, 1.25, 2, 5; with --scenario 4]"
+        ),
     ] = None,
     method: Annotated[
         list[str] | None,
@@ -50,6 +58,21 @@ def adaptation(
     ] = None,
     columns: output.Columns = None,
     checkpoint: Annotated[Path | None, typer.Option(help="World model; by default the shipped one.")] = None,
+    expert: Annotated[
+        Path | None, typer.Option(help="With --scenario: weights (.npz) of the robot's expert policy.")
+    ] = None,
+    command: Annotated[
+        str | None, typer.Option(help='With --scenario: what is commanded. [default: "0.5 0 0"]')
+    ] = None,
+    episodes: Annotated[
+        int, typer.Option(min=2, help="With --scenario: that each method is measured on.")
+    ] = 20,
+    settings: Annotated[
+        Path | None, typer.Option(help="With --scenario: YAML, keys as in RedistillationSettings.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="With --scenario: processes, and threads to learn.")
+    ] = 2,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the report. [default: runs/adaptation/ROBOT]")
     ] = None,
@@ -59,7 +82,30 @@ def adaptation(
 
     Every method trains on all of the minutes: nothing is kept for a gate. `adapt replay` tells what is
     admitted.
+
+    With --scenario the closed loop counts: there are minutes of logs of a stand-in that falls, and it is told
+    how far it comes after no adaptation, SimDist's recipe, re-distillation in all simulators or in those that
+    the logs identify, and under the expert. The same command again goes on where it was.
     """
+    if scenario is not None:
+        if train is not None or test is not None:
+            raise UserError("option --scenario: it goes with neither --train nor --test")
+        return way_back(
+            robot,
+            scenario,
+            minutes,
+            method,
+            episodes,
+            command,
+            checkpoint,
+            expert,
+            settings,
+            workers,
+            out,
+            json,
+        )
+    if train is None or test is None:
+        raise UserError("give --train and --test, or --scenario")
     import torch
 
     from adapt.bags.incident import free_folder
