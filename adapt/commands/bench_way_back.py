@@ -26,6 +26,7 @@ def way_back(
     expert: Path | None,
     settings: Path | None,
     workers: int,
+    dead_time: bool,
     out: Path | None,
     json: bool,
 ) -> None:
@@ -41,6 +42,8 @@ def way_back(
 
     torch.set_num_threads(workers)
     specification = load_robot(robot)
+    if not dead_time:
+        specification = specification.model_copy(update={"dead_time_ticks": 0})
     usual = simulation_of(specification).scenario
     if usual is None:
         raise UserError(
@@ -81,6 +84,7 @@ def way_back(
         "version": load_card(checkpoint).version,
         "scenario": scenario,
         "command": list(numbers),
+        "dead_time_ticks": specification.dead_time_ticks,
         "methods": found,
     }
     output.finish(data, json, f"logs, posterior and models: {store}")

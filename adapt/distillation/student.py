@@ -77,8 +77,8 @@ def roll_out(
 ) -> Drives:
     """Let a student's policy drive one robot for each of `conditions`; without a student the expert drives.
 
-    The student plans as on the robot: where the robot has a dead time, an action leaves a tick after it was
-    planned. The rollout ends when all robots have fallen.
+    Both plan as on the robot: where the robot has a dead time, an action leaves a tick after it was planned.
+    An expert that cannot bear that has nothing to teach. The rollout ends when all robots have fallen.
 
     Args:
         spec: the robot.
@@ -108,7 +108,7 @@ def roll_out(
     action = np.empty((count, total, spec.action_size))
     label = None if expert is None else np.empty_like(action)
     fell = np.full(count, total)
-    late = student is not None and spec.dead_time_ticks > 0
+    late = spec.dead_time_ticks > 0
 
     def planned(tick: int) -> FloatArray:
         if student is None:

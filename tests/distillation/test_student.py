@@ -66,6 +66,25 @@ def test_the_expert_is_told_the_action_of_the_tick_before_whoever_drives() -> No
     assert np.array_equal(np.stack(told[1:], axis=1), drives.action[:, :-1])
 
 
+@pytest.mark.parametrize(("robot", "dead_time"), [(CART, 0), (LATE, 1)])
+def test_an_expert_bears_the_dead_time_that_its_student_has(
+    robot: RobotSpecification, dead_time: int
+) -> None:
+    class Counting:
+        ticks = 0
+
+        def reset(self) -> None: ...
+
+        def act(self, fleet: object, observation: object, ahead: object, sent: np.ndarray) -> np.ndarray:
+            self.ticks += 1
+            return np.full_like(sent, 0.01 * self.ticks)
+
+    drives = roll_out(robot, ROBOTS, commands(20), None, Counting(), np.random.default_rng(0))  # type: ignore[arg-type]
+    assert drives.label is not None
+    sent = drives.action[:, WAIT + dead_time :]
+    assert np.array_equal(sent, drives.label[:, WAIT : drives.label.shape[1] - dead_time])
+
+
 def test_a_disturbance_moves_the_robot_and_no_label() -> None:
     calm, stirred = driven(CART, untrained_student()), driven(CART, untrained_student(), disturbance=2.0)
     assert np.abs(stirred.action - calm.action)[:, WAIT:].mean() > 0.1
