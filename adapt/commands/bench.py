@@ -114,6 +114,9 @@ def closed_loop(
     ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="World model; by default the shipped one.")] = None,
     expert: Annotated[Path | None, typer.Option(help="Weights of an expert policy (.npz).")] = None,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Act in the tick of planning, not a dead time later.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     json: output.Json = False,
 ) -> None:
@@ -126,6 +129,8 @@ def closed_loop(
 
     driver = controller_of(controller)
     specification = load_robot(robot)
+    if at_once:
+        specification = specification.at_once()
     numbers = None if command is None else output.numbers(command)
     usual = simulation_of(specification).scenario
     scenarios = scenario or ([usual] if usual else [])

@@ -70,12 +70,6 @@ def adaptation(
     settings: Annotated[
         Path | None, typer.Option(help="With --scenario: YAML, keys as in RedistillationSettings.")
     ] = None,
-    dead_time: Annotated[
-        bool,
-        typer.Option(
-            "--dead-time", help="With --scenario: actions leave as late as the robot file says, not at once."
-        ),
-    ] = False,
     workers: Annotated[
         int, typer.Option(min=1, help="With --scenario: processes, and threads to learn.")
     ] = 2,
@@ -107,7 +101,6 @@ def adaptation(
             expert,
             settings,
             workers,
-            dead_time,
             out,
             json,
         )

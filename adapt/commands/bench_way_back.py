@@ -26,7 +26,6 @@ def way_back(
     expert: Path | None,
     settings: Path | None,
     workers: int,
-    dead_time: bool,
     out: Path | None,
     json: bool,
 ) -> None:
@@ -42,8 +41,6 @@ def way_back(
 
     torch.set_num_threads(workers)
     specification = load_robot(robot)
-    if not dead_time:
-        specification = specification.model_copy(update={"dead_time_ticks": 0})
     usual = simulation_of(specification).scenario
     if usual is None:
         raise UserError(
@@ -52,10 +49,7 @@ def way_back(
     unknown = [name for name in names or () if name not in methods()]
     if unknown:
         raise UserError(f"option --method: '{unknown[0]}' is none of {', '.join(methods())}")
-    try:
-        numbers = tuple(float(each) for each in (command or COMMAND).split())
-    except ValueError:
-        raise UserError(f"option --command: '{command}' is not numbers with spaces between") from None
+    numbers = output.numbers(command or COMMAND)
     checkpoint = checkpoint or shipped_checkpoint(specification)
     known = RedistillationSettings() if settings is None else load_settings(settings, RedistillationSettings)
     case = Case(
@@ -70,11 +64,11 @@ def way_back(
         workers=workers,
         redistillation=known,
     )
-    store = (out or Path("runs/adaptation") / specification.name) / Path(scenario).stem
+    folder = out or Path("runs/adaptation") / specification.name
     found: dict[str, dict[str, Any]] = {}
     with output.progress() as bar:
         task = bar.add_task("", total=1.0, note="")
-        work = WayBack(case, store, lambda what, share: bar.update(task, description=what, completed=share))
+        work = WayBack(case, folder, lambda what, share: bar.update(task, description=what, completed=share))
         for method in methods():
             if names is None or method in names:
                 found[method] = work.measure(method)
@@ -84,10 +78,9 @@ def way_back(
         "version": load_card(checkpoint).version,
         "scenario": scenario,
         "command": list(numbers),
-        "dead_time_ticks": specification.dead_time_ticks,
         "methods": found,
     }
-    output.finish(data, json, f"logs, posterior and models: {store}")
+    output.finish(data, json, f"logs, posterior and models: {folder / Path(scenario).stem}")
 
 
 def _table(found: dict[str, dict[str, Any]], scenario: str) -> Table:

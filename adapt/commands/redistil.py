@@ -32,6 +32,12 @@ def redistil(
         Path | None, typer.Option(help="Weights (.npz) of the expert, where the robot file's is a policy.")
     ] = None,
     settings: Annotated[Path | None, typer.Option(help="YAML, keys as in RedistillationSettings.")] = None,
+    at_once: Annotated[
+        bool,
+        typer.Option(
+            "--at-once", help="Of a policy that acts in the tick in which it plans, not a dead time later."
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of simulated robots and training.")] = 0,
     workers: WorkerCount = None,
     ray: RayAddress = None,
@@ -56,6 +62,8 @@ def redistil(
     from adapt.settings import load_settings
 
     specification = load_robot(robot)
+    if at_once:
+        specification = specification.at_once()
     torch.set_num_threads(threads or os.cpu_count() or 1)
     chosen = RedistillationSettings() if settings is None else load_settings(settings, RedistillationSettings)
     model, card = load_checkpoint(checkpoint or shipped_checkpoint(specification), specification)

@@ -42,9 +42,9 @@ Progress = Callable[[str, float], None]
 class RedistillationSettings(Settings):
     """How much, and how fast."""
 
-    rounds: int = Field(default=5, gt=0)
+    rounds: int = Field(default=6, gt=0)
     driving: DrivingSettings = DrivingSettings()
-    steps: int = Field(default=1000, gt=0)
+    steps: int = Field(default=600, gt=0)
     """Of learning in each round."""
     whole_every: int = Field(default=4, gt=0)
     """Only every so many steps are about whole plans and the dynamics; the others are about the beginning of
@@ -125,6 +125,7 @@ class Redistillation:
         self._fallen: tuple[Conditions, ...] = ()
         origin = {
             "schema_hash": spec.schema_hash,
+            "dead_time_ticks": spec.dead_time_ticks,
             "settings": settings.model_dump(mode="json"),
             "seed": seed,
             "mean": posterior.mean.tolist(),

@@ -44,6 +44,8 @@ FIRST_LOGGED_SEED = 1000
 """Episodes that are measured have the seeds from 0 on: none is both learned from and measured."""
 LOGGED: tuple[Method, ...] = ("simdist", "identified")
 """Which methods look at the logs."""
+RE_DISTILLED: tuple[Method, ...] = ("broad", "identified")
+"""Which end in a policy that acts at once, as its expert does: see docs/redistillation.md."""
 PAUSE_S = 1.0
 """Of the robot's clock, between two episodes of the logs."""
 Progress = Callable[[str, float], None]
@@ -88,11 +90,17 @@ class Case:
         """Whoever simulates."""
         return ProcessWorkers(self.workers)
 
-    def trial(self, scenario: str, controller: Controller, checkpoint: Path | None) -> Trial:
-        """An episode of it in this scenario."""
-        command, expert = self.command, self.expert
+    def trial(self, scenario: str, method: Method, checkpoint: Path | None) -> Trial:
+        """An episode of it in this scenario, under what a method has made."""
+        controllers: dict[Method, Controller] = {"expert": "expert", "simdist": "planner"}
         return Trial(
-            self.specification, scenario, controller, self.seconds, command, checkpoint, expert=expert
+            self.specification.at_once() if method in RE_DISTILLED else self.specification,
+            scenario,
+            controllers.get(method, "policy"),
+            self.seconds,
+            self.command,
+            checkpoint,
+            expert=self.expert,
         )
 
 
@@ -100,7 +108,7 @@ def logged_ticks(case: Case) -> Iterator[Tick]:
     """The ticks of as many minutes: it is put on its feet again and again, and driven until it falls."""
     spec = case.specification
     left, first, start_ns = round(60.0 * case.minutes * spec.rate_hz), 0, START_NS
-    trial = case.trial(case.scenario, "policy", case.checkpoint)
+    trial = case.trial(case.scenario, "none", case.checkpoint)
     longest = spec.history_ticks + round(case.seconds * spec.rate_hz)
     for seed in itertools.count(FIRST_LOGGED_SEED + 1000 * case.seed):
         stand_in = make_stand_in(spec, case.scenario, seed, start_ns)
@@ -128,12 +136,17 @@ def read_logs(case: Case, store: Path) -> Logs:
 
 
 class WayBack:
-    """All methods of one case. What is finished is kept in a folder: the same call goes on there."""
+    """All methods of one case. What is finished is kept in a folder: the same call goes on there.
 
-    def __init__(self, case: Case, store: Path, progress: Progress = lambda what, share: None) -> None:
-        """`store` is the folder."""
-        store.mkdir(parents=True, exist_ok=True)
-        self._case, self._store, self._progress = case, store, progress
+    Cases of a robot may share the folder: what does not depend on the scenario is made once, and counts as
+    the time of the case that came first.
+    """
+
+    def __init__(self, case: Case, folder: Path, progress: Progress = lambda what, share: None) -> None:
+        """`folder` gets one of its own for the case, by the name of the scenario."""
+        self._shared, self._store = folder, folder / Path(case.scenario).stem
+        self._store.mkdir(parents=True, exist_ok=True)
+        self._case, self._progress = case, progress
 
     def measure(self, method: Method) -> dict[str, Any]:
         """What a method costs and what it is worth, for JSON.
@@ -148,13 +161,11 @@ class WayBack:
         checkpoint = self._make(method)
         cpu_minutes = (_cpu_s() - before) / 60.0
         real_minutes = self._case.minutes if method in LOGGED else 0.0
-        controllers: dict[Method, Controller] = {"expert": "expert", "simdist": "planner"}
-        controller = controllers.get(method, "policy")
         case = self._case
         found: dict[str, Any] = {"real_minutes": real_minutes, "cpu_minutes": cpu_minutes}
         for scenario in (case.scenario, case.usual):
             episodes = run_episodes(
-                case.trial(scenario, controller, checkpoint),
+                case.trial(scenario, method, checkpoint),
                 case.seeds,
                 case.workers,
                 lambda done, scenario=scenario: self._progress(  # type: ignore[misc]
@@ -189,9 +200,9 @@ class WayBack:
         return read_logs(self._case, self._store)
 
     def _redistil(self, method: Method, posterior: Posterior, model: WorldModel) -> WorldModel:
-        case, folder = self._case, self._store / method
+        case, folder = self._case, (self._shared if method == "broad" else self._store) / method
         found = Redistillation(
-            case.specification,
+            case.specification.at_once(),
             posterior,
             model,
             case.expert,
@@ -212,7 +223,7 @@ class WayBack:
             logs.commands,
             case.checkpoint,
             case.identification,
-            self._store / "simulated",
+            self._shared / "simulated",
             case.crew,
             case.seed,
             self._progress,

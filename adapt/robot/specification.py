@@ -212,6 +212,10 @@ class RobotSpecification(Settings):
             return (-1,) * len(names)
         return tuple(self.observation_names.index(f"{channel}/{name}") for name in names)
 
+    def at_once(self) -> RobotSpecification:
+        """The same robot, whose actions leave in the tick in which they are planned, as a policy's may."""
+        return self.model_copy(update={"dead_time_ticks": 0})
+
     @property
     def schema_hash(self) -> str:
         """Names what a model of this robot takes in and gives out: a model fits only its own schema.

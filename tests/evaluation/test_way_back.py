@@ -73,6 +73,9 @@ def test_what_is_measured_is_kept(case: Case, tmp_path: Path, monkeypatch: pytes
     assert found["progress_m"]["mean"] == 1.5 and found["falls"] == 1 and found["episodes"] == 2
     assert found["usual"]["progress_m"]["n"] == 2 and found["real_minutes"] == 0
     again = WayBack(case, tmp_path / "store").measure("none")
-    assert again == found == json.loads((tmp_path / "store" / "none.json").read_text()) and len(driven) == 2
+    assert (
+        again == found == json.loads((tmp_path / "store" / "heavy" / "none.json").read_text())
+        and len(driven) == 2
+    )
     WayBack(case, tmp_path / "store").measure("expert")
     assert driven[2:] == [("heavy", "expert", None), ("usual", "expert", None)]
