@@ -70,9 +70,7 @@ def adaptation(
     settings: Annotated[
         Path | None, typer.Option(help="With --scenario: YAML, keys as in RedistillationSettings.")
     ] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, help="With --scenario: processes, and threads to learn.")
-    ] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="With --scenario: processes that drive.")] = 2,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the report. [default: runs/adaptation/ROBOT]")
     ] = None,

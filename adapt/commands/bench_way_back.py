@@ -39,7 +39,8 @@ def way_back(
     from adapt.settings import load_settings
     from adapt.sim.mechanics import simulation_of
 
-    torch.set_num_threads(workers)
+    # A sum over several threads depends on their number: one gives the same result on every run.
+    torch.set_num_threads(1)
     specification = load_robot(robot)
     usual = simulation_of(specification).scenario
     if usual is None:
