@@ -13,6 +13,7 @@ from adapt.commands import (
     bench_adaptation,
     bench_deadlines,
     bench_gate,
+    bench_identification,
     bench_online,
     bench_planner,
     bench_recorder,
@@ -60,6 +61,7 @@ app.add_typer(incidents.app, name="incidents")
 app.add_typer(models.app, name="models")
 app.add_typer(ledger.app, name="ledger")
 bench.app.command("adaptation")(bench_adaptation.adaptation)
+bench.app.command("identification")(bench_identification.identification)
 bench.app.command("deadlines")(bench_deadlines.deadlines)
 bench.app.command("gate")(bench_gate.gate)
 bench.app.command("online")(bench_online.online)

@@ -30,6 +30,8 @@ FITS_NONE = 12.0
 """Further away, no simulator is like the robot at all."""
 WORST = 5
 """Numbers that are named where something else is going on."""
+Progress = Callable[[str, float], None]
+"""Told what is done, and how much of all is over, from 0 to 1."""
 
 
 class IdentificationSettings(Settings):
@@ -44,6 +46,85 @@ class IdentificationSettings(Settings):
     inference: InferenceSettings = InferenceSettings()
 
 
+class Identification:
+    """Whoever drove a robot under some commands: what its logs say of it. The network that reads them is
+    trained once, on simulated logs of that driver.
+
+    Attributes:
+        held_out: what the network did on robots that it was not trained on; see `train_inference`.
+    """
+
+    def __init__(
+        self,
+        spec: RobotSpecification,
+        commands: tuple[tuple[float, ...], ...],
+        driver: Path,
+        settings: IdentificationSettings,
+        folder: Path,
+        workers: Callable[[], AbstractContextManager[Workers]],
+        seed: int,
+        progress: Progress = lambda what, share: None,
+    ) -> None:
+        """Simulate, and train.
+
+        Args:
+            spec: the robot.
+            commands: that it was given.
+            driver: the checkpoint whose policy drove it, or one like it.
+            settings: how much.
+            folder: where simulated logs are kept: after a kill the same call goes on there.
+            workers: who simulates.
+            seed: of all that is random.
+            progress: told what is done, and how much of all is over, from 0 to 1.
+
+        Raises:
+            UserError: the folder holds what was simulated for others.
+        """
+        self._spec, self._commands, self._driver, self._seed = spec, commands, driver, seed
+        self._settings, self._folder, self._workers, self._progress = settings, folder, workers, progress
+        self._prior = Posterior.prior(spec)
+        origin = {
+            "schema_hash": spec.schema_hash,
+            "ranges": self._prior.ranges,
+            "driver": load_card(driver).version,
+            "commands": commands,
+            "disturbance": settings.disturbance,
+            "seed": seed,
+        }
+        claim_folder(folder, origin)
+        known = self._logs(self._prior, settings.robots, "simulated", 0.0, 0.7)
+        steps = settings.inference.steps
+        self._network, self.held_out = train_inference(
+            known,
+            settings.inference,
+            seed,
+            lambda step: progress("the network learns", 0.7 + 0.25 * step / steps),
+        )
+
+    def posterior(self, pieces: Float32Array) -> Posterior:
+        """What the pieces (N, D, ticks) of a robot's logs say; see `Reader.pieces`."""
+        mean, covariance = self._network.infer(pieces, self._settings.inference.pieces)
+        return Posterior(self._prior.ranges, mean, covariance, commands=self._commands)
+
+    def compared(self, pieces: Float32Array, found: Posterior) -> dict[str, Any]:
+        """How far the logs lie from those of simulators of the posterior; see `compared`."""
+        like = self._logs(found, ROBOTS_AT_ONCE, f"like-{found.name}", 0.95, 1.0)
+        return compared(pieces, like, Reader(self._spec).names)
+
+    def _logs(self, posterior: Posterior, robots: int, name: str, begin: float, end: float) -> SimulatedLogs:
+        job = LogsJob(
+            self._spec, posterior, self._driver, self._commands, self._seed, self._settings.disturbance
+        )
+        count = math.ceil(robots / ROBOTS_AT_ONCE)
+        paths = [self._folder / f"{name}-{number}.npz" for number in range(count)]
+
+        def report(done: int) -> None:
+            self._progress("simulated robots are driven", begin + (end - begin) * done / count)
+
+        parts = kept_jobs(paths, job, self._workers, report)
+        return SimulatedLogs.join([SimulatedLogs.unpacked(each) for each in parts])
+
+
 def identify_from_logs(
     spec: RobotSpecification,
     pieces: Float32Array,
@@ -53,65 +134,33 @@ def identify_from_logs(
     folder: Path,
     workers: Callable[[], AbstractContextManager[Workers]],
     seed: int,
-    progress: Callable[[str, float], None] = lambda what, share: None,
+    progress: Progress = lambda what, share: None,
 ) -> Posterior:
-    """The posterior, and how well simulators drawn from it do what the robot did.
+    """The posterior of one robot, and how well simulators drawn from it do what the robot did.
 
     Args:
         spec: the robot.
         pieces: of its logs, shape (N, D, ticks); see `Reader.pieces`.
-        commands: that it was given.
-        driver: the checkpoint whose policy drove it, or one like it.
-        settings: how much.
-        folder: where simulated logs are kept: after a kill the same call goes on there.
-        workers: who simulates.
-        seed: of all that is random.
-        progress: told what is done, and how much of all is over, from 0 to 1.
+        commands: see `Identification`, as for all that follows.
+        driver: likewise.
+        settings: likewise.
+        folder: likewise.
+        workers: likewise.
+        seed: likewise.
+        progress: likewise.
 
     Raises:
         UserError: the logs are too short or too still, a number in them never changes, or they fit no
-            simulator; or the folder holds what was simulated for others.
+            simulator; or see `Identification`.
     """
     _refuse_poor(spec, pieces, settings)
-    prior = Posterior.prior(spec)
-    origin = {
-        "schema_hash": spec.schema_hash,
-        "ranges": prior.ranges,
-        "driver": load_card(driver).version,
-        "commands": commands,
-        "disturbance": settings.disturbance,
-        "seed": seed,
-    }
-    claim_folder(folder, origin)
-
-    def logs(posterior: Posterior, robots: int, name: str, begin: float, end: float) -> SimulatedLogs:
-        job = LogsJob(spec, posterior, driver, commands, seed, settings.disturbance)
-        count = math.ceil(robots / ROBOTS_AT_ONCE)
-        paths = [folder / f"{name}-{number}.npz" for number in range(count)]
-
-        def report(done: int) -> None:
-            progress("simulated robots are driven", begin + (end - begin) * done / count)
-
-        return SimulatedLogs.join(
-            [SimulatedLogs.unpacked(each) for each in kept_jobs(paths, job, workers, report)]
-        )
-
-    known = logs(prior, settings.robots, "simulated", 0.0, 0.7)
-    steps = settings.inference.steps
-    network, held_out = train_inference(
-        known,
-        settings.inference,
-        seed,
-        lambda step: progress("the network learns", 0.7 + 0.25 * step / steps),
-    )
-    mean, covariance = network.infer(pieces, settings.inference.pieces)
-    found = Posterior(prior.ranges, mean, covariance, commands=commands)
-    like = logs(found, ROBOTS_AT_ONCE, f"like-{found.name}", 0.95, 1.0)
+    identification = Identification(spec, commands, driver, settings, folder, workers, seed, progress)
+    found = identification.posterior(pieces)
     diagnostics = {
         "pieces": len(pieces),
         "seconds": len(pieces) * PIECE_S,
-        "inference": held_out,
-        **compared(pieces, like, Reader(spec).names),
+        "inference": identification.held_out,
+        **identification.compared(pieces, found),
     }
     if diagnostics["distance"] > FITS_NONE:
         names = ", ".join(each["name"] for each in diagnostics["worst"])
