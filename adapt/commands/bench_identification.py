@@ -45,9 +45,7 @@ def identification(
     torch.set_num_threads(1)
     specification = load_robot(robot)
     if specification.can_be_identified:
-        raise UserError(
-            f"robot {specification.name}: is an arm of servos, of which this is not measured"
-        )
+        raise UserError(f"robot {specification.name}: is an arm of servos, of which this is not measured")
     checkpoint = checkpoint or shipped_checkpoint(specification)
     case = Case(
         specification,
