@@ -27,6 +27,7 @@ from adapt.commands import (
     incidents,
     ledger,
     models,
+    offer,
     pretrain,
     redistil,
     replay,
@@ -60,6 +61,7 @@ app.add_typer(bags.app, name="bags")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(models.app, name="models")
 app.add_typer(ledger.app, name="ledger")
+models.app.command("offer")(offer.offer)
 bench.app.command("adaptation")(bench_adaptation.adaptation)
 bench.app.command("identification")(bench_identification.identification)
 bench.app.command("deadlines")(bench_deadlines.deadlines)

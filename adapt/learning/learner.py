@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from adapt.errors import UserError
 from adapt.learning.beginning import first_version
 from adapt.learning.buffer import SegmentBuffer
 from adapt.learning.drift import DriftWatch
@@ -18,6 +19,7 @@ from adapt.learning.event import Event, Severity
 from adapt.learning.gate import Decision
 from adapt.learning.judging import Examine, Forgetting, Judging
 from adapt.learning.ledger import BudgetSpent, Clock, Ledger
+from adapt.learning.offers import Offers
 from adapt.learning.plausibility import Plausibility
 from adapt.learning.recipes import default_recipe
 from adapt.learning.records import Training
@@ -94,6 +96,7 @@ class Learner:
         self._supply = Supply(settings, specification.rate_hz, ledger, self._plausibility, self._drift)
         known = (each.evidence.get(TURNED, 0) for each in registry.decisions())
         self._supply.turned = max(known, default=0)
+        self._offers = Offers(registry, ledger)
         self._robot = LiveRobot(specification) if live else None
         self._examine = examine
         self._seed = seed
@@ -153,7 +156,8 @@ class Learner:
         """Whether `work` has nothing to do until more ticks come."""
         if self._judging is not None:
             return self._judging.waiting and not self._is_over(self._judging)
-        return self._round is None and not self._supply.enough()
+        waits = self._round is None and not self._supply.enough()
+        return waits and self._offers.next(self.incumbent) is None
 
     def work(self) -> list[Event]:
         """Do one bounded piece of training or judging, and tell what happened since the last call.
@@ -168,6 +172,8 @@ class Learner:
             self._judge(self._judging)
         elif self._round is not None:
             self._train(self._round)
+        elif (offered := self._offers.next(self.incumbent)) is not None:
+            self._take(offered)
         elif self._supply.enough():
             self._begin_round()
         for number, reason in self._plausibility.refused.items():
@@ -224,6 +230,20 @@ class Learner:
         self.registry.add(model, self.incumbent, lineage)
         self._judging = self._judging_of(training, model)
         self._tell("candidate_made", {"version": version, "parent": self.incumbent, **lineage})
+
+    def _take(self, version: str) -> None:
+        """Judge a version from elsewhere. What was known before it came counts as learned from, since nobody
+        here can tell that it was not.
+        """
+        try:
+            model, card = self.registry.load(version)
+        except UserError as error:
+            self._offers.refuse(version)
+            self._tell("offer_refused", {"version": version, "reason": str(error)}, "error")
+            return
+        training = self.ledger.record_training(version, self.incumbent, self._supply.segments())
+        self._judging = self._judging_of(training, model)
+        self._tell("candidate_offered", {"version": version, "parent": self.incumbent, **card.lineage})
 
     def _is_over(self, judging: Judging) -> bool:
         return judging.turned is not None or self._supply.outgrown(judging)
