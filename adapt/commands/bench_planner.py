@@ -38,7 +38,7 @@ def planner(
     """Time and in-model return: published MPPI, the same made fast, and ours, in turns on logged states."""
     import torch
 
-    from adapt.commands.dependents import note_evaluation
+    from adapt.commands.dependents import note_dependent
     from adapt.evaluation.closed_loop import Trial
     from adapt.evaluation.planner_speed import Bench, measure, operations, summarise
     from adapt.evaluation.published_mppi import PublishedSettings
@@ -74,7 +74,7 @@ def planner(
         from adapt.evaluation.planner_picture import draw_curves
 
         draw_curves(plot, result["curves"])
-    note_evaluation(path, card.version, f"bench planner --robot {robot}")
+    note_dependent(path, card.version, "evaluation", f"bench planner --robot {robot}")
     common = {"robot": specification.name, "version": card.version, "threads": threads}
     output.finish({**common, "scenarios": scenarios, "settings": ours.model_dump(), **result}, json)
 

@@ -30,8 +30,8 @@ def dependents_in_files(incidents: Path, reports: Iterable[Path]) -> Iterator[De
         yield from read_reports(path)
 
 
-def note_evaluation(checkpoint: Path, version: str, name: str) -> None:
-    """Write an evaluation that leaves no report down in the store that its checkpoint lies in, if any."""
+def note_dependent(checkpoint: Path, version: str, kind: str, name: str) -> None:
+    """Write down, in the store where a checkpoint lies, what was made with it and leaves no report."""
     import time
     from contextlib import closing
 
@@ -39,4 +39,4 @@ def note_evaluation(checkpoint: Path, version: str, name: str) -> None:
 
     if registry := registry_of(checkpoint, time.time_ns):
         with closing(registry):
-            registry.depend("evaluation", name, version, {})
+            registry.depend(kind, name, version, {})

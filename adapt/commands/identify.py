@@ -46,6 +46,7 @@ def identify(
     import torch
 
     from adapt.bags.replay import TickClock, bag_ticks, one_after_the_other
+    from adapt.commands.dependents import note_dependent
     from adapt.distillation.arms import identify_arm
     from adapt.distillation.identification import IdentificationSettings, identify_from_logs
     from adapt.distillation.logs import gather
@@ -94,6 +95,7 @@ def identify(
         found = replace(found, lineage=lineage)
         ledger.record_identification(found.name, logs.segments)
         found.save(out / POSTERIOR, specification)
+        note_dependent(driver, version, "posterior", str(out / POSTERIOR))
     finally:
         ledger.close()
     summary = found.summary(np.random.default_rng(0))

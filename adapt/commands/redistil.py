@@ -55,6 +55,7 @@ def redistil(
     """
     import torch
 
+    from adapt.commands.dependents import note_dependent
     from adapt.distillation.posterior import Posterior, load_posterior
     from adapt.distillation.redistillation import Redistillation, RedistillationSettings
     from adapt.model.checkpoint import load_checkpoint, save_checkpoint, shipped_checkpoint
@@ -66,7 +67,8 @@ def redistil(
         specification = specification.at_once()
     torch.set_num_threads(threads or os.cpu_count() or 1)
     chosen = RedistillationSettings() if settings is None else load_settings(settings, RedistillationSettings)
-    model, card = load_checkpoint(checkpoint or shipped_checkpoint(specification), specification)
+    checkpoint = checkpoint or shipped_checkpoint(specification)
+    model, card = load_checkpoint(checkpoint, specification)
     known = Posterior.prior(specification) if posterior is None else load_posterior(posterior, specification)
     out = out or Path("runs/redistil") / specification.name
     with output.progress() as bar:
@@ -90,6 +92,7 @@ def redistil(
         **found.as_dict(),
     }
     made = save_checkpoint(out / MODEL, found.model, specification, card.version, lineage)
+    note_dependent(checkpoint, card.version, "re-distillation", str(out / MODEL))
     output.console().print(_table(found))
     better = f"round {found.best} is kept" if found.best else "no round was better than the student as it was"
     output.finish(

@@ -6,7 +6,7 @@ import torch
 from small_robot import ROBOT, SMALL, START_NS
 from test_incidents import write_one
 
-from adapt.commands.dependents import note_evaluation
+from adapt.commands.dependents import note_dependent
 from adapt.model.checkpoint import save_checkpoint
 from adapt.model.world_model import WorldModel
 from adapt.registry.registry import Registry
@@ -156,12 +156,12 @@ def test_versions_whose_files_are_damaged_or_gone_are_shown_too(adapt, store, na
 
 def test_an_evaluation_of_a_version_in_a_store_is_written_down_there(adapt, store, names, tmp_path):
     b = names[1]
-    note_evaluation(store / "versions" / b / "model.safetensors", b, "bench adaptation")
+    note_dependent(store / "versions" / b / "model.safetensors", b, "evaluation", "bench adaptation")
     told = adapt.json("models", "dependents", "--store", store)["dependents"]
     found = [each for each in told if each["kind"] == "evaluation"]
     assert [(each["name"], each["stale"]) for each in found] == [("bench adaptation", "rolled back")]
     lone = tmp_path / "lone.safetensors"
-    note_evaluation(lone, save_checkpoint(lone, model_of(9), ROBOT).version, "bench adaptation")
+    note_dependent(lone, save_checkpoint(lone, model_of(9), ROBOT).version, "evaluation", "bench adaptation")
     assert adapt.json("models", "dependents", "--store", store)["dependents"] == told
 
 

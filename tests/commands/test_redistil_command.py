@@ -61,6 +61,28 @@ def test_only_the_adapt_split_is_looked_at_and_that_is_written_down(adapt, short
     ledger.close()
 
 
+@pytest.mark.slow
+def test_a_posterior_is_stale_once_the_version_that_drove_is_replaced(adapt, short, checkpoint, tmp_path):
+    from adapt.model.checkpoint import load_checkpoint
+    from adapt.registry.registry import Registry
+    from adapt.robot.load import load_robot
+
+    robot, store = load_robot("so101"), tmp_path / "store"
+    registry = Registry(store, robot, lambda: 1)
+    first = registry.adopt(checkpoint).version
+    registry.admit(first, {}, "pretrained in simulation")
+    drove = ("--robot", "so101", "--checkpoint", registry.path(first), "--workers", "1")
+    adapt.json("identify", short, *drove, "--out", tmp_path / "found")
+    (posterior,) = adapt.json("models", "dependents", "--store", store)["dependents"]
+    assert posterior["kind"] == "posterior" and posterior["version"] == first and not posterior["stale"]
+    model, _ = load_checkpoint(checkpoint, robot)
+    model.dynamics_parameters()["dynamics.transformer.output.bias"].data.add_(1.0)
+    registry.admit(registry.add(model, first, {}).version, {}, "better")
+    registry.close()
+    found = adapt.json("models", "dependents", first, "--store", store)["dependents"]
+    assert {each["kind"]: bool(each["stale"]) for each in found} == {"posterior": True, "version": False}
+
+
 def test_logs_that_tell_nothing_are_refused(adapt, checkpoint, tmp_path):
     bag = write_bag(tmp_path / "blink", 1.5)
     given = ("--robot", "so101", "--checkpoint", checkpoint, "--out", tmp_path / "out")
