@@ -179,7 +179,7 @@ class WayBack:
 
     def _make(self, method: Method) -> Path | None:
         """The checkpoint of a method; None of the expert."""
-        case, out = self._case, self._store / f"{method}.safetensors"
+        case, out = self._case, self._store / f"{method}-model.safetensors"
         if method in ("none", "expert"):
             return case.checkpoint if method == "none" else None
         model, card = load_checkpoint(case.checkpoint, case.specification)

@@ -13,7 +13,7 @@ pytest.importorskip("mujoco")
 from adapt.evaluation import way_back
 from adapt.evaluation.closed_loop import Episode
 from adapt.evaluation.way_back import Case, WayBack, logged_ticks
-from adapt.model.checkpoint import save_checkpoint
+from adapt.model.checkpoint import load_card, save_checkpoint
 from adapt.model.settings import ModelSettings
 from adapt.model.world_model import WorldModel
 from adapt.robot.load import load_robot
@@ -62,6 +62,7 @@ def test_a_fall_ends_an_episode_of_the_logs(case: Case, monkeypatch: pytest.Monk
 
 def test_what_is_measured_is_kept(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driven = []
+    monkeypatch.setattr(WayBack, "_redistil", lambda self, method, posterior, model: model)
 
     def run_episodes(trial, seeds, workers, progress):  # type: ignore[no-untyped-def]
         driven.append((Path(trial.scenario).stem, trial.controller, trial.checkpoint))
@@ -79,3 +80,6 @@ def test_what_is_measured_is_kept(case: Case, tmp_path: Path, monkeypatch: pytes
     )
     WayBack(case, tmp_path / "store").measure("expert")
     assert driven[2:] == [("heavy", "expert", None), ("usual", "expert", None)]
+    broad = WayBack(case, tmp_path / "store").measure("broad")
+    assert load_card(driven[-1][2]).version and broad["progress_m"]["mean"] == 1.5
+    assert WayBack(case, tmp_path / "store").measure("broad") == broad and len(driven) == 6
