@@ -91,6 +91,8 @@ class Drive:
         round: which one this is for.
         examines: whether these are the robots that students are judged on.
         fallen: robots that the student fell with in the round before.
+        former: the checkpoint with which the student began. With robots as the robot file has them it says
+            what to do, not the expert: there nothing has to change.
     """
 
     spec: RobotSpecification
@@ -102,6 +104,7 @@ class Drive:
     round: int
     examines: bool
     fallen: tuple[Conditions, ...] = ()
+    former: Path | None = None
 
     def __call__(self, number: int) -> bytes:
         """Part `number` of the robots: drives with labels (`pack_drives`), or a score as JSON."""
@@ -147,7 +150,9 @@ class Drive:
         labelled = student is None or not self.examines
         expert = make_expert(spec, self.expert, int(generator.integers(2**31))) if labelled else None
         disturbance = 0.0 if self.examines else settings.disturbance
-        return roll_out(spec, conditions, commands, student, expert, generator, disturbance)
+        former = None if self.former is None else load_checkpoint(self.former, spec)[0]
+        content = np.array([each == self._usual and each not in self.fallen for each in conditions])
+        return roll_out(spec, conditions, commands, student, expert, generator, disturbance, former, content)
 
     def _conditions(self, count: int, generator: np.random.Generator) -> list[Conditions]:
         drawn = self.posterior.draw(self.spec, count, generator)
@@ -155,9 +160,12 @@ class Drive:
             again = generator.uniform(size=count) < self.settings.fallen_share
             chosen = generator.integers(len(self.fallen), size=count)
             drawn = [self.fallen[at] if on else new for on, at, new in zip(again, chosen, drawn, strict=True)]
-        nominal = make_conditions(dict(simulation_of(self.spec).parameters))
         as_usual = generator.uniform(size=count) < self.settings.nominal_share
-        return [nominal if each else other for each, other in zip(as_usual, drawn, strict=True)]
+        return [self._usual if each else other for each, other in zip(as_usual, drawn, strict=True)]
+
+    @property
+    def _usual(self) -> Conditions:
+        return make_conditions(dict(simulation_of(self.spec).parameters))
 
 
 def _error(spec: RobotSpecification, model: WorldModel, drives: Drives) -> float:

@@ -192,6 +192,7 @@ class Redistillation:
             number,
             examines,
             () if examines else self._fallen,
+            None if examines else self._student(0),
         )
 
     def _parts(self, job: Drive) -> list[bytes]:
