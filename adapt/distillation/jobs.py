@@ -151,8 +151,8 @@ class Drive:
         expert = make_expert(spec, self.expert, int(generator.integers(2**31))) if labelled else None
         disturbance = 0.0 if self.examines else settings.disturbance
         former = None if self.former is None else load_checkpoint(self.former, spec)[0]
-        content = np.array([each == self._usual and each not in self.fallen for each in conditions])
-        return roll_out(spec, conditions, commands, student, expert, generator, disturbance, former, content)
+        kept = np.array([each == self._usual and each not in self.fallen for each in conditions])
+        return roll_out(spec, conditions, commands, student, expert, generator, disturbance, former, kept)
 
     def _conditions(self, count: int, generator: np.random.Generator) -> list[Conditions]:
         drawn = self.posterior.draw(self.spec, count, generator)

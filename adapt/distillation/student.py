@@ -75,7 +75,7 @@ def roll_out(
     generator: np.random.Generator,
     disturbance: float = 0.0,
     former: WorldModel | None = None,
-    content: BoolArray | None = None,
+    kept: BoolArray | None = None,
 ) -> Drives:
     """Let a student's policy drive one robot for each of `conditions`; without a student the expert drives.
 
@@ -90,8 +90,8 @@ def roll_out(
         expert: labels what is done; None to do without.
         generator: of start, noise and disturbances.
         disturbance: of each robot's actions, of a standard deviation up to this, in the action's unit.
-        former: whose policy labels in place of the expert's where that is wanted.
-        content: shape (E,), where it is; None for nowhere.
+        former: whose policy labels in place of the expert with some robots.
+        kept: shape (E,), with which; None for none.
 
     Raises:
         UserError: see `simulated_robots`, `Fleet` and `Expert.act`.
@@ -132,11 +132,11 @@ def roll_out(
             # Of a student that plans a tick ahead, what is sent now is known already.
             before = action[:, tick - 1] if tick else sent
             label[:, tick] = np.clip(expert.act(fleet, truth, ahead, before), low, high)
-            if former is not None and content is not None and content.any() and tick >= waiting:
+            if former is not None and kept is not None and kept.any() and tick >= waiting:
                 past = slice(tick - waiting, tick + 1)
-                seen, done = observation[content, past], action[content, past]
-                plan = _proposed(former, seen, done, commands[content, tick + 1 : tick + 1 + horizon])
-                label[content, tick] = np.clip(plan[:, 0], low, high)
+                seen, done = observation[kept, past], action[kept, past]
+                plan = _proposed(former, seen, done, commands[kept, tick + 1 : tick + 1 + horizon])
+                label[kept, tick] = np.clip(plan[:, 0], low, high)
         if tick >= waiting and not late:
             sent = planned(tick)
         action[:, tick] = sent
