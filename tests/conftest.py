@@ -14,6 +14,9 @@ from ros_domains import domain_of_its_own
 settings.register_profile("steady", deadline=None, derandomize=True, print_blob=False)
 settings.load_profile("steady")
 
+# Two cores are shared by several processes; more threads only wait for each other.
+torch.set_num_threads(1)
+
 # Before rclpy is imported anywhere.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
@@ -33,7 +36,5 @@ def _nodes_have_their_own_domain(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    """Two cores are shared by several processes: more threads only wait for each other. Commands that are run in
-    this process may have set another number.
-    """
+    """Commands that were run in this process may have set another number."""
     torch.set_num_threads(1)
