@@ -91,8 +91,6 @@ class Drive:
         round: which one this is for.
         examines: whether these are the robots that students are judged on.
         fallen: robots that the student fell with in the round before.
-        former: the checkpoint with which the student began. With robots as the robot file has them it says
-            what to do, not the expert: there nothing has to change.
     """
 
     spec: RobotSpecification
@@ -104,7 +102,6 @@ class Drive:
     round: int
     examines: bool
     fallen: tuple[Conditions, ...] = ()
-    former: Path | None = None
 
     def __call__(self, number: int) -> bytes:
         """Part `number` of the robots: drives with labels (`pack_drives`), or a score as JSON."""
@@ -150,9 +147,7 @@ class Drive:
         labelled = student is None or not self.examines
         expert = make_expert(spec, self.expert, int(generator.integers(2**31))) if labelled else None
         disturbance = 0.0 if self.examines else settings.disturbance
-        former = None if self.former is None else load_checkpoint(self.former, spec)[0]
-        kept = np.array([each == self._usual and each not in self.fallen for each in conditions])
-        return roll_out(spec, conditions, commands, student, expert, generator, disturbance, former, kept)
+        return roll_out(spec, conditions, commands, student, expert, generator, disturbance)
 
     def _conditions(self, count: int, generator: np.random.Generator) -> list[Conditions]:
         drawn = self.posterior.draw(self.spec, count, generator)

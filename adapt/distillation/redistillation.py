@@ -192,7 +192,6 @@ class Redistillation:
             number,
             examines,
             () if examines else self._fallen,
-            None if examines else self._student(0),
         )
 
     def _parts(self, job: Drive) -> list[bytes]:

@@ -74,8 +74,6 @@ def roll_out(
     expert: Expert | None,
     generator: np.random.Generator,
     disturbance: float = 0.0,
-    former: WorldModel | None = None,
-    kept: BoolArray | None = None,
 ) -> Drives:
     """Let a student's policy drive one robot for each of `conditions`; without a student the expert drives.
 
@@ -90,8 +88,6 @@ def roll_out(
         expert: labels what is done; None to do without.
         generator: of start, noise and disturbances.
         disturbance: of each robot's actions, of a standard deviation up to this, in the action's unit.
-        former: whose policy labels in place of the expert with some robots.
-        kept: shape (E,), with which; None for none.
 
     Raises:
         UserError: see `simulated_robots`, `Fleet` and `Expert.act`.
@@ -132,11 +128,6 @@ def roll_out(
             # Of a student that plans a tick ahead, what is sent now is known already.
             before = action[:, tick - 1] if tick else sent
             label[:, tick] = np.clip(expert.act(fleet, truth, ahead, before), low, high)
-            if former is not None and kept is not None and kept.any() and tick >= waiting:
-                past = slice(tick - waiting, tick + 1)
-                seen, done = observation[kept, past], action[kept, past]
-                plan = _proposed(former, seen, done, commands[kept, tick + 1 : tick + 1 + horizon])
-                label[kept, tick] = np.clip(plan[:, 0], low, high)
         if tick >= waiting and not late:
             sent = planned(tick)
         action[:, tick] = sent

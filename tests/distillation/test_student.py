@@ -100,27 +100,3 @@ def test_only_what_was_driven_before_a_fall_is_rewarded() -> None:
     assert fallen.reward(CART) == reward and fallen.has_fallen.sum() == 1
     fallen.observation[0, WAIT + 2] = 100.0
     assert fallen.reward(CART) < reward
-
-
-def test_a_former_self_labels_with_some_robots_and_the_expert_with_the_others() -> None:
-    class Silent:
-        def reset(self) -> None: ...
-
-        def act(self, fleet: object, observation: object, ahead: object, sent: np.ndarray) -> np.ndarray:
-            return np.full_like(sent, -3.0)
-
-    kept = np.array([True, False, True])
-    drives = roll_out(
-        CART,
-        ROBOTS,
-        commands(20),
-        untrained_student(),
-        Silent(),  # type: ignore[arg-type]
-        np.random.default_rng(0),
-        former=Telling(),  # type: ignore[arg-type]
-        kept=kept,
-    )
-    assert drives.label is not None
-    seen = np.clip(drives.observation[kept][:, WAIT:, :1], -10.0, 10.0)
-    assert np.allclose(drives.label[kept][:, WAIT:], seen, atol=1e-6)
-    assert (drives.label[~kept] == -3.0).all()
