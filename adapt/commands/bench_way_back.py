@@ -33,7 +33,7 @@ def way_back(
     import torch
 
     from adapt.distillation.redistillation import RedistillationSettings
-    from adapt.evaluation.way_back import Case, WayBack, methods
+    from adapt.evaluation.way_back import METHODS, Case, WayBack
     from adapt.model.checkpoint import load_card, shipped_checkpoint
     from adapt.robot.load import load_robot
     from adapt.settings import load_settings
@@ -47,9 +47,9 @@ def way_back(
         raise UserError(
             f"robot {specification.name}: key 'simulation.scenario' is missing: name the usual one"
         )
-    unknown = [name for name in names or () if name not in methods()]
+    unknown = [name for name in names or () if name not in METHODS]
     if unknown:
-        raise UserError(f"option --method: '{unknown[0]}' is none of {', '.join(methods())}")
+        raise UserError(f"option --method: '{unknown[0]}' is none of {', '.join(METHODS)}")
     numbers = output.numbers(command or COMMAND)
     checkpoint = checkpoint or shipped_checkpoint(specification)
     known = RedistillationSettings() if settings is None else load_settings(settings, RedistillationSettings)
@@ -70,7 +70,7 @@ def way_back(
     with output.progress() as bar:
         task = bar.add_task("", total=1.0, note="")
         work = WayBack(case, folder, lambda what, share: bar.update(task, description=what, completed=share))
-        for method in methods():
+        for method in METHODS:
             if names is None or method in names:
                 found[method] = work.measure(method)
     output.console().print(_table(found, scenario))

@@ -48,7 +48,7 @@ def identify(
     from adapt.bags.replay import TickClock, bag_ticks, one_after_the_other
     from adapt.commands.dependents import note_dependent
     from adapt.distillation.arms import identify_arm
-    from adapt.distillation.identification import IdentificationSettings, identify_from_logs
+    from adapt.distillation.identification import Identification, IdentificationSettings
     from adapt.distillation.logs import gather
     from adapt.evaluation.replay_report import bag_name
     from adapt.learning.ledger import Ledger
@@ -74,9 +74,8 @@ def identify(
                 bar.update(task, description="arms are simulated")
                 found = identify_arm(specification, logs.windows)
             else:
-                found = identify_from_logs(
+                found = Identification(
                     specification,
-                    logs.pieces,
                     logs.commands,
                     driver,
                     chosen,
@@ -84,7 +83,7 @@ def identify(
                     crew(workers, ray),
                     seed,
                     lambda what, share: bar.update(task, description=what, completed=share),
-                )
+                ).identify(logs.pieces)
         lineage = {
             "driver": version,
             "bags": [str(each) for each in bags],

@@ -30,7 +30,7 @@ def list_(store: output.Store = output.DEFAULT_STORE, json: output.Json = False)
 
     from adapt.commands.lineage import DAMAGED, WORDS, in_order, trained_on, why_text
 
-    with _registry(store) as registry:
+    with open_registry(store) as registry:
         cards, standings, current = registry.cards(), registry.standings(), registry.current()
     table = output.table(
         f"{len(standings)} versions in {escape(str(store))}",
@@ -64,7 +64,7 @@ def tree(store: output.Store = output.DEFAULT_STORE, json: output.Json = False) 
     from adapt.commands.lineage import print_tree
     from adapt.commands.lineage import tree as lineage_tree
 
-    with _registry(store) as registry:
+    with open_registry(store) as registry:
         cards, standings, current = registry.cards(), registry.standings(), registry.current()
     print_tree(lineage_tree(f"versions in {store}", cards, standings))
     output.finish({"current": current, "versions": _all(cards, standings)}, json)
@@ -84,7 +84,7 @@ def show(
     from adapt.commands.facts import facts_tables
     from adapt.commands.lineage import standing_text, why_text
 
-    with _registry(store) as registry:
+    with open_registry(store) as registry:
         card = registry.card(version)
         ancestors = [each.version for each in registry.lineage(version)]
         decisions, standing = registry.decisions(version), registry.standings()[version]
@@ -144,7 +144,7 @@ def dependents(
     from adapt.commands.lineage import tree as lineage_tree
 
     in_files = dependents_in_files(incidents or store, reports or [store])
-    with _registry(store) as registry:
+    with open_registry(store) as registry:
         found = registry.dependents(version, in_files)
         cards, standings = registry.cards(), registry.standings()
 
@@ -187,17 +187,17 @@ def verify(
     notes = []
     if checkpoint is not None:
         card = load_card(checkpoint)
-        specification = _robot(robot, card.robot)
+        specification = robot_of(robot, card.robot)
         problems = {
             card.version: checkpoint_problems(checkpoint, specification, elsewhere if parents else None)
         }
         if card.parent is not None and not parents:
             notes.append(f"its parent {card.parent} lies elsewhere: --parents checks that it is there")
     else:
-        with _registry(store) as registry:
+        with open_registry(store) as registry:
             cards = registry.cards()
             named = [card.robot for card in cards.values()]
-            specification = _robot(robot, named[0]) if named or robot else None
+            specification = robot_of(robot, named[0]) if named or robot else None
             problems = registry_problems(registry, specification, elsewhere)
     console = output.console()
     for version, found in problems.items():
@@ -227,10 +227,10 @@ def rollback(
 
     if not why.strip():
         raise UserError("option --why: give the reason for the rollback")
-    with _registry(store) as registry:
+    with open_registry(store) as registry:
         left, asks = registry.current(), caller()
         named = next((card.robot for card in registry.cards().values()), "")
-        _robot(robot, named).access.check("rollback", asks, why)
+        robot_of(robot, named).access.check("rollback", asks, why)
         version = registry.rollback(why, {"caller": asks})
     output.console().print(
         f"version {version} drives again; what was made with {left} is stale: adapt models dependents {left}"
@@ -239,22 +239,23 @@ def rollback(
 
 
 @contextmanager
-def _registry(store: Path) -> Iterator[Registry]:
-    """The registry of a store; never begins a new one."""
+def open_registry(store: Path, specification: RobotSpecification | None = None) -> Iterator[Registry]:
+    """The registry of a store, of a robot where weights are added; never begins a new one."""
     import time
 
     from adapt.registry.registry import DECISIONS, Registry
 
     if not (store / "versions").is_dir() or not (store / DECISIONS).is_file():
         raise UserError(f"{store}: there are no model versions in it: give the store of a run with --store")
-    registry = Registry(store, None, time.time_ns)
+    registry = Registry(store, specification, time.time_ns)
     try:
         yield registry
     finally:
         registry.close()
 
 
-def _robot(given: str | None, named: str) -> RobotSpecification:
+def robot_of(given: str | None, named: str) -> RobotSpecification:
+    """The robot file that was given, or else the one that a card names."""
     from adapt.robot.load import load_robot
 
     try:

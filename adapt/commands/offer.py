@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from adapt.commands import output
+from adapt.commands.models import open_registry, robot_of
 from adapt.errors import UserError
 
 
@@ -24,22 +25,15 @@ def offer(
 
     It has to be made from the version that drives now.
     """
-    import time
-
     from adapt.model.checkpoint import load_card
-    from adapt.registry.registry import DECISIONS, Registry
     from adapt.robot.access import caller
-    from adapt.robot.load import load_robot
 
     if not why.strip():
         raise UserError("option --why: give the reason for the offer")
-    if not (store / DECISIONS).is_file():
-        raise UserError(f"{store}: there are no model versions in it: give the store of a run with --store")
-    card = load_card(checkpoint)
-    specification, asks = load_robot(robot or card.robot), caller()
+    card, asks = load_card(checkpoint), caller()
+    specification = robot_of(robot, card.robot)
     specification.access.check("promote", asks, why)
-    registry = Registry(store, specification, time.time_ns)
-    try:
+    with open_registry(store, specification) as registry:
         current = registry.current()
         if card.parent != current:
             raise UserError(
@@ -50,8 +44,6 @@ def offer(
             raise UserError(f"{store}: version {card.version} is there already")
         registry.adopt(checkpoint)
         registry.depend("offer", card.version, card.version, {"caller": asks, "why": why})
-    finally:
-        registry.close()
     output.finish(
         {"version": card.version, "parent": card.parent, "caller": asks},
         json,

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from adapt.distillation.inference import InferenceSettings, train_inference
+from adapt.distillation.inference import InferenceNetwork, InferenceSettings, train_inference
 from adapt.distillation.pieces import PIECE_S, Float32Array, Reader
 from adapt.distillation.posterior import Posterior
 from adapt.distillation.simulated_logs import ROBOTS_AT_ONCE, LogsJob, SimulatedLogs
@@ -48,10 +49,7 @@ class IdentificationSettings(Settings):
 
 class Identification:
     """Whoever drove a robot under some commands: what its logs say of it. The network that reads them is
-    trained once, on simulated logs of that driver.
-
-    Attributes:
-        held_out: what the network did on robots that it was not trained on; see `train_inference`.
+    trained once, on simulated logs of that driver, when it is first asked.
     """
 
     def __init__(
@@ -65,7 +63,7 @@ class Identification:
         seed: int,
         progress: Progress = lambda what, share: None,
     ) -> None:
-        """Simulate, and train.
+        """Prepare; nothing is simulated yet.
 
         Args:
             spec: the robot.
@@ -76,38 +74,68 @@ class Identification:
             workers: who simulates.
             seed: of all that is random.
             progress: told what is done, and how much of all is over, from 0 to 1.
-
-        Raises:
-            UserError: the folder holds what was simulated for others.
         """
         self._spec, self._commands, self._driver, self._seed = spec, commands, driver, seed
         self._settings, self._folder, self._workers, self._progress = settings, folder, workers, progress
         self._prior = Posterior.prior(spec)
-        origin = {
-            "schema_hash": spec.schema_hash,
-            "ranges": self._prior.ranges,
-            "driver": load_card(driver).version,
-            "commands": commands,
-            "disturbance": settings.disturbance,
-            "seed": seed,
+
+    def identify(self, pieces: Float32Array) -> Posterior:
+        """The posterior, and how well simulators drawn from it do what the robot did.
+
+        Args:
+            pieces: of its logs, shape (N, D, ticks); see `Reader.pieces`.
+
+        Raises:
+            UserError: the logs are too short or too still, a number in them never changes, or they fit no
+                simulator; or see `posterior`.
+        """
+        _refuse_poor(self._spec, pieces, self._settings)
+        found = self.posterior(pieces)
+        diagnostics = {
+            "pieces": len(pieces),
+            "seconds": len(pieces) * PIECE_S,
+            "inference": self._trained[1],
+            **self._compared(pieces, found),
         }
-        claim_folder(folder, origin)
-        known = self._logs(self._prior, settings.robots, "simulated", 0.0, 0.7)
-        steps = settings.inference.steps
-        self._network, self.held_out = train_inference(
-            known,
-            settings.inference,
-            seed,
-            lambda step: progress("the network learns", 0.7 + 0.25 * step / steps),
-        )
+        if diagnostics["distance"] > FITS_NONE:
+            names = ", ".join(each["name"] for each in diagnostics["worst"])
+            raise UserError(
+                f"robot {self._spec.name}: these logs fit no simulator: they lie"
+                f" {diagnostics['distance']:.1f} deviations from those of the best ones, most of all in"
+                f" {names}: look at these, or widen 'simulation.randomisation'"
+            )
+        return replace(found, diagnostics=diagnostics)
 
     def posterior(self, pieces: Float32Array) -> Posterior:
-        """What the pieces (N, D, ticks) of a robot's logs say; see `Reader.pieces`."""
-        mean, covariance = self._network.infer(pieces, self._settings.inference.pieces)
+        """What the pieces (N, D, ticks) of a robot's logs say, whatever they are worth.
+
+        Raises:
+            UserError: the folder holds what was simulated for others.
+        """
+        mean, covariance = self._trained[0].infer(pieces, self._settings.inference.pieces)
         return Posterior(self._prior.ranges, mean, covariance, commands=self._commands)
 
-    def compared(self, pieces: Float32Array, found: Posterior) -> dict[str, Any]:
-        """How far the logs lie from those of simulators of the posterior; see `compared`."""
+    @cached_property
+    def _trained(self) -> tuple[InferenceNetwork, dict[str, float]]:
+        """See `train_inference`."""
+        origin = {
+            "schema_hash": self._spec.schema_hash,
+            "ranges": self._prior.ranges,
+            "driver": load_card(self._driver).version,
+            "commands": self._commands,
+            "disturbance": self._settings.disturbance,
+            "seed": self._seed,
+        }
+        claim_folder(self._folder, origin)
+        known = self._logs(self._prior, self._settings.robots, "simulated", 0.0, 0.7)
+        inference = self._settings.inference
+
+        def report(step: int) -> None:
+            self._progress("the network learns", 0.7 + 0.25 * step / inference.steps)
+
+        return train_inference(known, inference, self._seed, report)
+
+    def _compared(self, pieces: Float32Array, found: Posterior) -> dict[str, Any]:
         like = self._logs(found, ROBOTS_AT_ONCE, f"like-{found.name}", 0.95, 1.0)
         return compared(pieces, like, Reader(self._spec).names)
 
@@ -123,53 +151,6 @@ class Identification:
 
         parts = kept_jobs(paths, job, self._workers, report)
         return SimulatedLogs.join([SimulatedLogs.unpacked(each) for each in parts])
-
-
-def identify_from_logs(
-    spec: RobotSpecification,
-    pieces: Float32Array,
-    commands: tuple[tuple[float, ...], ...],
-    driver: Path,
-    settings: IdentificationSettings,
-    folder: Path,
-    workers: Callable[[], AbstractContextManager[Workers]],
-    seed: int,
-    progress: Progress = lambda what, share: None,
-) -> Posterior:
-    """The posterior of one robot, and how well simulators drawn from it do what the robot did.
-
-    Args:
-        spec: the robot.
-        pieces: of its logs, shape (N, D, ticks); see `Reader.pieces`.
-        commands: see `Identification`, as for all that follows.
-        driver: likewise.
-        settings: likewise.
-        folder: likewise.
-        workers: likewise.
-        seed: likewise.
-        progress: likewise.
-
-    Raises:
-        UserError: the logs are too short or too still, a number in them never changes, or they fit no
-            simulator; or see `Identification`.
-    """
-    _refuse_poor(spec, pieces, settings)
-    identification = Identification(spec, commands, driver, settings, folder, workers, seed, progress)
-    found = identification.posterior(pieces)
-    diagnostics = {
-        "pieces": len(pieces),
-        "seconds": len(pieces) * PIECE_S,
-        "inference": identification.held_out,
-        **identification.compared(pieces, found),
-    }
-    if diagnostics["distance"] > FITS_NONE:
-        names = ", ".join(each["name"] for each in diagnostics["worst"])
-        raise UserError(
-            f"robot {spec.name}: these logs fit no simulator: they lie {diagnostics['distance']:.1f}"
-            f" deviations from those of the best ones, most of all in {names}: look at these, or widen"
-            " 'simulation.randomisation'"
-        )
-    return replace(found, diagnostics=diagnostics)
 
 
 def compared(pieces: Float32Array, like: SimulatedLogs, names: list[str]) -> dict[str, Any]:

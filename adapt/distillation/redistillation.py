@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from pydantic import Field
 
+from adapt.distillation.identification import Progress
 from adapt.distillation.jobs import Drive, DrivingSettings, Score, unpack_drives
 from adapt.distillation.lessons import Collection, dynamics_loss, policy_loss
 from adapt.distillation.posterior import Posterior
@@ -35,8 +36,6 @@ from adapt.sim.workers import Workers, kept_jobs
 
 EXPERT = -1
 """The number of the round in which the expert drives, to see whether it can."""
-Progress = Callable[[str, float], None]
-"""Told what is done, and how much of all is over, from 0 to 1."""
 
 
 class RedistillationSettings(Settings):

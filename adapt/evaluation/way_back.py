@@ -5,16 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from adapt.bags.replay import TickClock
-from adapt.distillation.identification import IdentificationSettings, identify_from_logs
+from adapt.distillation.identification import Identification, IdentificationSettings, Progress
 from adapt.distillation.logs import Logs, gather
 from adapt.distillation.posterior import Posterior
 from adapt.distillation.redistillation import Redistillation, RedistillationSettings
@@ -40,6 +38,7 @@ from adapt.sim.workers import ProcessWorkers, Workers
 from adapt.stream.tick import Tick
 
 Method = Literal["none", "simdist", "broad", "identified", "expert"]
+METHODS: tuple[Method, ...] = get_args(Method)
 FIRST_LOGGED_SEED = 1000
 """Episodes that are measured have the seeds from 0 on: none is both learned from and measured."""
 LOGGED: tuple[Method, ...] = ("simdist", "identified")
@@ -48,8 +47,6 @@ RE_DISTILLED: tuple[Method, ...] = ("broad", "identified")
 """Which end in a policy that acts at once, as its expert does: see docs/redistillation.md."""
 PAUSE_S = 1.0
 """Of the robot's clock, between two episodes of the logs."""
-Progress = Callable[[str, float], None]
-"""Told what is done, and how much of that, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ class WayBack:
         """What a method costs and what it is worth, for JSON.
 
         Raises:
-            UserError: see `identify_from_logs` and `Redistillation`.
+            UserError: see `Identification.identify` and `Redistillation`.
         """
         kept = self._store / f"{method}.json"
         if kept.is_file():
@@ -217,9 +214,8 @@ class WayBack:
 
     def _identify(self, logs: Logs) -> Posterior:
         case = self._case
-        found = identify_from_logs(
+        identification = Identification(
             case.specification,
-            logs.pieces,
             logs.commands,
             case.checkpoint,
             case.identification,
@@ -228,16 +224,12 @@ class WayBack:
             case.seed,
             self._progress,
         )
+        found = identification.identify(logs.pieces)
         found.save(self._store / "posterior.json", case.specification)
         return found
-
-
-def methods() -> tuple[Method, ...]:
-    """All of them, in the order of a table."""
-    return get_args(Method)
 
 
 def _cpu_s() -> float:
     """Time of the processor that this process and those which it has seen end have taken."""
     own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return float(np.sum([own.ru_utime, own.ru_stime, others.ru_utime, others.ru_stime]))
+    return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime

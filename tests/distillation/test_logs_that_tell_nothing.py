@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cart import CART
 
-from adapt.distillation.identification import IdentificationSettings, compared, identify_from_logs
+from adapt.distillation.identification import Identification, IdentificationSettings, compared
 from adapt.distillation.pieces import Reader
 from adapt.distillation.simulated_logs import SimulatedLogs
 from adapt.errors import UserError
@@ -24,16 +24,15 @@ def pieces(count: int) -> np.ndarray:
 
 def refused(logs: np.ndarray) -> str:
     with pytest.raises(UserError) as error:
-        identify_from_logs(
+        Identification(
             CART,
-            logs,
             (),
             Path("none"),
             IdentificationSettings(),
             Path("none"),
             lambda: None,
             0,  # type: ignore[arg-type, return-value]
-        )
+        ).identify(logs)
     return str(error.value)
 
 

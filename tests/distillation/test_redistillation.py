@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import torch
 
 pytest.importorskip("mujoco")
 
+from alone import Alone
 from cart import CART, untrained_student
 
 from adapt.distillation.jobs import Drive, DrivingSettings, Score, unpack_drives
@@ -24,27 +24,6 @@ from adapt.sim.workers import Workers
 
 DRIVING = DrivingSettings(robots=2, examined=2, robots_at_once=1, episode_s=0.8)
 SETTINGS = RedistillationSettings(rounds=1, driving=DRIVING, steps=20, batch=16, dynamics_batch=8)
-
-
-class Alone(AbstractContextManager["Alone"]):
-    """Works in this process; after so many jobs the power is gone."""
-
-    slots = 1
-
-    def __init__(self, jobs: float = float("inf")) -> None:
-        self.left = jobs
-
-    def submit(self, job, number):  # type: ignore[no-untyped-def]
-        from concurrent.futures import Future
-
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
-        future: Future[bytes] = Future()
-        future.set_result(job(number))
-        return future
-
-    def __exit__(self, *exception: object) -> None: ...
 
 
 def redistillation(

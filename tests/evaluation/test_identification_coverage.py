@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +12,8 @@ import yaml
 
 pytest.importorskip("mujoco")
 
+from alone import Alone
+
 from adapt.distillation.posterior import Posterior
 from adapt.evaluation import identification_coverage as module
 from adapt.evaluation.way_back import Case
@@ -21,19 +21,6 @@ from adapt.robot.load import load_robot
 
 CART = load_robot(str(Path(__file__).parents[1] / "sim" / "cart_pole.yaml"))
 MASS = "body/pole/mass"
-
-
-class Alone(AbstractContextManager["Alone"]):
-    """Works in this process."""
-
-    slots = 1
-
-    def submit(self, job: Any, number: int) -> Future[bytes]:
-        future: Future[bytes] = Future()
-        future.set_result(job(number))
-        return future
-
-    def __exit__(self, *exception: object) -> None: ...
 
 
 class InThisProcess(Case):
