@@ -29,6 +29,7 @@ from adapt.commands import (
     models,
     offer,
     pretrain,
+    recover,
     redistil,
     replay,
     safety,
@@ -56,6 +57,7 @@ app.command("replay")(replay.replay)
 app.command("pretrain")(pretrain.pretrain)
 app.command("identify")(identify.identify)
 app.command("redistil")(redistil.redistil)
+app.command("recover")(recover.recover)
 app.command("import-simdist")(import_simdist.import_simdist)
 app.add_typer(bags.app, name="bags")
 app.add_typer(incidents.app, name="incidents")

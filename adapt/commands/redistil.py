@@ -63,8 +63,6 @@ def redistil(
     from adapt.settings import load_settings
 
     specification = load_robot(robot)
-    if at_once:
-        specification = specification.at_once()
     torch.set_num_threads(threads or os.cpu_count() or 1)
     chosen = RedistillationSettings() if settings is None else load_settings(settings, RedistillationSettings)
     checkpoint = checkpoint or shipped_checkpoint(specification)
@@ -83,6 +81,7 @@ def redistil(
             crew(workers, ray),
             seed,
             lambda what, share: bar.update(task, description=what, completed=share),
+            at_once,
         ).run()
     lineage = {
         "posterior": known.name,

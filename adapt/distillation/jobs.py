@@ -91,6 +91,7 @@ class Drive:
         round: which one this is for.
         examines: whether these are the robots that students are judged on.
         fallen: robots that the student fell with in the round before.
+        urged: the expert is told this many times what is commanded.
     """
 
     spec: RobotSpecification
@@ -102,6 +103,7 @@ class Drive:
     round: int
     examines: bool
     fallen: tuple[Conditions, ...] = ()
+    urged: float = 1.0
 
     def __call__(self, number: int) -> bytes:
         """Part `number` of the robots: drives with labels (`pack_drives`), or a score as JSON."""
@@ -147,7 +149,7 @@ class Drive:
         labelled = student is None or not self.examines
         expert = make_expert(spec, self.expert, int(generator.integers(2**31))) if labelled else None
         disturbance = 0.0 if self.examines else settings.disturbance
-        return roll_out(spec, conditions, commands, student, expert, generator, disturbance)
+        return roll_out(spec, conditions, commands, student, expert, generator, disturbance, self.urged)
 
     def _conditions(self, count: int, generator: np.random.Generator) -> list[Conditions]:
         drawn = self.posterior.draw(self.spec, count, generator)

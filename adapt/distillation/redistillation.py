@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class RedistillationSettings(Settings):
     """Of learning in each round."""
     whole_every: int = Field(default=4, gt=0)
     """Only every so many steps are about whole plans and the dynamics; the others are about the beginning of
-    plans, which is what is done."""
+    plans, which is what is done. Of an arm of servos, which no student drives, all are."""
     beginning: int = Field(default=2, gt=0)
     """Ticks of a plan that are its beginning, after the dead time."""
     batch: int = Field(default=64, gt=0)
@@ -59,6 +59,9 @@ class RedistillationSettings(Settings):
     """What the rate falls to in each round, in parts of the largest."""
     expert_falls: float = Field(default=0.2, ge=0, le=1)
     """Where the expert itself falls with more of the robots, nothing is distilled."""
+    urged_at_most: float = Field(default=1.25, ge=1)
+    """An expert that is slower on usual robots than the student was is told more than is commanded, up to so
+    many times: who commands the robot knows the pace of its former self."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,17 +73,19 @@ class Redistilled:
         best: which round that was, counted from 1; 0 where no student was better than the first one.
         expert: how the expert did.
         rounds: how the students did: first the one that it began with.
+        urged: how many times what was commanded the expert was told.
     """
 
     model: WorldModel
     best: int
     expert: Score
     rounds: list[Score]
+    urged: float
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, without the model."""
         rounds = [asdict(each) for each in self.rounds]
-        return {"best": self.best, "expert": asdict(self.expert), "rounds": rounds}
+        return {"best": self.best, "urged": self.urged, "expert": asdict(self.expert), "rounds": rounds}
 
 
 class Redistillation:
@@ -97,11 +102,12 @@ class Redistillation:
         workers: Callable[[], AbstractContextManager[Workers]],
         seed: int,
         progress: Progress = lambda what, share: None,
+        at_once: bool = False,
     ) -> None:
         """Prepare.
 
         Args:
-            spec: the robot.
+            spec: the robot, with the dead time that the student has had so far.
             posterior: which robots.
             model: the student as it is now; it is not changed.
             expert: the weights of the expert, where it is a policy.
@@ -110,21 +116,25 @@ class Redistillation:
             workers: who drives.
             seed: of all that is random.
             progress: told how far it is.
+            at_once: what comes out acts in the tick in which it plans.
 
         Raises:
             UserError: see `make_expert`; or the folder holds another re-distillation.
         """
-        if simulation_of(spec).actuators != "servos":
+        self._servos = simulation_of(spec).actuators == "servos"
+        if not self._servos:
             make_expert(spec, expert, 0)  # what is wrong with it should be told before anything is done
-        self._spec, self._posterior, self._settings = spec, posterior, settings
+        self._as_it_was, self._spec = spec, spec.at_once() if at_once else spec
+        self._posterior, self._settings = posterior, settings
         self._expert, self._folder, self._workers = expert, folder, workers
         self._seed, self._progress = seed, progress
         self._model = copy.deepcopy(model)
         self._collection = Collection(spec)
         self._fallen: tuple[Conditions, ...] = ()
+        self._urged = 1.0
         origin = {
             "schema_hash": spec.schema_hash,
-            "dead_time_ticks": spec.dead_time_ticks,
+            "dead_time_ticks": self._spec.dead_time_ticks,
             "settings": settings.model_dump(mode="json"),
             "seed": seed,
             "mean": posterior.mean.tolist(),
@@ -139,6 +149,7 @@ class Redistillation:
         Raises:
             UserError: the expert itself falls with too many of the robots, or a worker failed.
         """
+        self._urged = self._keeps_pace()
         expert = self._examine(EXPERT)
         if expert.falls > self._settings.expert_falls * expert.robots:
             raise UserError(
@@ -159,7 +170,9 @@ class Redistillation:
         for number, score in enumerate(rounds):
             if score.better_than(rounds[best]):
                 best = number
-        return Redistilled(load_checkpoint(self._student(best), self._spec)[0], best, expert, rounds)
+        return Redistilled(
+            load_checkpoint(self._student(best), self._spec)[0], best, expert, rounds, self._urged
+        )
 
     def _student(self, number: int) -> Path:
         return self._folder / f"student-{number}.safetensors"
@@ -168,6 +181,29 @@ class Redistillation:
         contents = self._parts(self._job(number, drives=number, examines=True))
         return Score.join([Score(**json.loads(content)) for content in contents])
 
+    def _keeps_pace(self) -> float:
+        """How many times what is commanded the expert has to be told, to be as fast on usual robots as the
+        student was.
+        """
+        most = self._settings.urged_at_most
+        if most == 1.0 or self._servos:
+            return 1.0
+        job = self._job(0, drives=0, examines=False)
+        usual = job.settings.model_copy(update={"nominal_share": 1.0, "as_logged": 1.0})
+        jobs = {
+            "student": replace(job, settings=usual, spec=self._as_it_was),
+            "expert": replace(job, settings=usual, student=None),
+        }
+        paces = []
+        for who, each in jobs.items():
+            path = self._folder / f"pace-{who}.part"
+            (content,) = kept_jobs([path], each, self._workers, lambda done: None)
+            paces.append(unpack_drives(content).pace(self._spec))
+        student, expert = paces
+        if student is None or expert is None or expert <= 0.0:
+            return 1.0
+        return min(max(student / expert, 1.0), most)
+
     def _drive(self, number: int) -> None:
         """The student of the round before drives, and what came of it is learned from."""
         job = self._job(number, drives=number - 1, examines=False)
@@ -175,7 +211,7 @@ class Redistillation:
         for part, content in enumerate(self._parts(job)):
             drives = unpack_drives(content)
             self._collection.add(drives)
-            if simulation_of(self._spec).actuators != "servos":
+            if not self._servos:
                 fallen += itertools.compress(job.conditions(part), drives.has_fallen)
         self._fallen = tuple(fallen)
 
@@ -191,6 +227,7 @@ class Redistillation:
             number,
             examines,
             () if examines else self._fallen,
+            self._urged,
         )
 
     def _parts(self, job: Drive) -> list[bytes]:
@@ -219,7 +256,7 @@ class Redistillation:
         for step in range(settings.steps):
             fallen = step / settings.steps * (1.0 - settings.last_rate)
             optimiser.param_groups[0]["lr"] = settings.learning_rate * (1.0 - fallen)
-            whole = step % settings.whole_every == 0
+            whole = self._servos or step % settings.whole_every == 0
             ticks = spec.horizon_ticks if whole else spec.dead_time_ticks + settings.beginning
             loss = policy_loss(model, collection.draw(settings.batch, generator), ticks)
             if whole and settings.dynamics_batch:

@@ -199,7 +199,7 @@ class WayBack:
     def _redistil(self, method: Method, posterior: Posterior, model: WorldModel) -> WorldModel:
         case, folder = self._case, (self._shared if method == "broad" else self._store) / method
         found = Redistillation(
-            case.specification.at_once(),
+            case.specification,
             posterior,
             model,
             case.expert,
@@ -208,6 +208,7 @@ class WayBack:
             case.crew,
             case.seed,
             lambda what, share: self._progress(f"{method}: {what}", share),
+            at_once=True,
         ).run()
         write_text(folder / "rounds.json", json.dumps(found.as_dict(), indent=2) + "\n")
         return found.model

@@ -26,6 +26,7 @@ from adapt.learning.records import Training
 from adapt.learning.round import Round
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.splits import Split
+from adapt.learning.sufficiency import Sufficiency
 from adapt.learning.supply import Supply
 from adapt.learning.trial import LiveRobot
 from adapt.model.checkpoint import content_hash
@@ -97,6 +98,7 @@ class Learner:
         known = (each.evidence.get(TURNED, 0) for each in registry.decisions())
         self._supply.turned = max(known, default=0)
         self._offers = Offers(registry, ledger)
+        self._sufficiency = Sufficiency(settings.sufficiency, specification)
         self._robot = LiveRobot(specification) if live else None
         self._examine = examine
         self._seed = seed
@@ -122,9 +124,11 @@ class Learner:
             self.buffer.offer(tick)
         except BudgetSpent:
             self.buffer.refused["budget spent"] += 1
+        sealed = sealed or self.ledger.records.sealing
         if self._judging is not None and self._judging.trial is not None:
-            sealed = sealed or self.ledger.records.sealing
             self._events += self._judging.trial.feed(tick, sealed)
+        if not sealed and (self._robot is None or self._robot.running):
+            self._events += self._sufficiency.feed(tick, self.incumbent, self._supply.changed)
         for segment in self.ledger.records.segments[stored:]:
             detail = {"segment": segment.number, "split": segment.split.value, "ticks": segment.ticks}
             self._tell("segment_stored", detail)

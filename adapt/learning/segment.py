@@ -57,11 +57,15 @@ def consecutive(index: int, stamp_ns: int, next_index: int, next_stamp_ns: int, 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentTicks:
-    """What dynamics are learned from: stamps (L,), observation (L, O), applied (L, A)."""
+    """What dynamics are learned from: stamps (L,), observation (L, O), applied (L, A).
+
+    And what was commanded, (L, C): NaN where nothing was, None in ledgers from before that was kept.
+    """
 
     stamp_ns: npt.NDArray[np.int64]
     observation: FloatArray
     applied: FloatArray
+    command: FloatArray | None = None
 
 
 def encode_ticks(ticks: Sequence[Tick]) -> bytes:
@@ -70,6 +74,7 @@ def encode_ticks(ticks: Sequence[Tick]) -> bytes:
         "stamp_ns": np.array([tick.stamp_ns for tick in ticks], dtype=np.int64),
         "observation": np.stack([tick.observation for tick in ticks]),
         "applied": np.stack([tick.applied for tick in ticks]),
+        "command": np.stack([tick.command for tick in ticks]),
     }
     return bytes(save(arrays))
 

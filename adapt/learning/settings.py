@@ -7,6 +7,7 @@ from pydantic import Field
 from adapt.learning.drift import DriftSettings
 from adapt.learning.gate import GateSettings
 from adapt.learning.plausibility import PlausibilitySettings
+from adapt.learning.sufficiency import SufficiencySettings
 from adapt.learning.update import UpdateSettings
 from adapt.settings import Settings
 
@@ -27,3 +28,4 @@ class LearnerSettings(Settings):
     gate: GateSettings = GateSettings()
     plausibility: PlausibilitySettings = PlausibilitySettings()
     drift: DriftSettings = DriftSettings()
+    sufficiency: SufficiencySettings = SufficiencySettings()

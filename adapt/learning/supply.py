@@ -38,6 +38,11 @@ class Supply:
         self._fresh_ticks = settings.fresh_adapt_s * rate_hz
         self._changed_ticks = settings.changed_adapt_s * rate_hz
 
+    @property
+    def changed(self) -> int:
+        """The entry of the ledger at which the robot has last become another one; 0 for never."""
+        return max(self.turned, self._drift.changed)
+
     def segments(self) -> list[Segment]:
         """All; once the robot has changed, only those since, as soon as they are enough."""
         since = self._since_change()
@@ -67,7 +72,7 @@ class Supply:
         if last is None:
             return _ticks(self._usable()) >= self._fresh_ticks
         had, fresh = self._had_and_fresh(last)
-        if self._changed() > max((each.stored for each in had), default=0):
+        if self.changed > max((each.stored for each in had), default=0):
             return _ticks(self._since_change()) >= min(self._changed_ticks, self._fresh_ticks)
         return _ticks(fresh) >= max(self._fresh_ticks, _ticks(had))
 
@@ -78,12 +83,8 @@ class Supply:
             each for each in usable if each.number > newest
         ]
 
-    def _changed(self) -> int:
-        """The entry of the ledger at which the robot has last become another one; 0 for never."""
-        return max(self.turned, self._drift.changed)
-
     def _since_change(self) -> list[Segment]:
-        changed = self._changed()
+        changed = self.changed
         return [each for each in self._usable() if each.stored > changed]
 
     def _usable(self) -> list[Segment]:

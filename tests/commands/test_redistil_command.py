@@ -35,7 +35,7 @@ def test_logs_choose_the_simulators_in_which_a_model_is_taught_again(adapt, shor
     assert verify_ledger(ledger) == []
     path = tmp_path / "identified" / "posterior.json"
     posterior = json.loads(path.read_text())
-    assert posterior["lineage"]["segments"] and posterior["lineage"]["bags"] == [str(short)]
+    assert posterior["lineage"]["segments"] and posterior["lineage"]["logs"] == [str(short)]
     (tmp_path / "quick.yaml").write_text(QUICK)
     out = ("--posterior", path, "--settings", tmp_path / "quick.yaml", "--out", tmp_path / "taught")
     made = adapt.json("redistil", *given, "--threads", "1", *out)
@@ -81,6 +81,43 @@ def test_a_posterior_is_stale_once_the_version_that_drove_is_replaced(adapt, sho
     registry.close()
     found = adapt.json("models", "dependents", first, "--store", store)["dependents"]
     assert {each["kind"]: bool(each["stale"]) for each in found} == {"posterior": True, "version": False}
+
+
+@pytest.mark.slow
+def test_a_run_recovers_from_its_own_ledger_and_the_gate_is_asked(adapt, short, checkpoint, tmp_path):
+    from adapt.bags.replay import TickClock, bag_ticks
+    from adapt.distillation.logs import gather
+    from adapt.learning.ledger import Ledger
+    from adapt.registry.registry import Registry
+    from adapt.robot.load import load_robot
+
+    robot, store = load_robot("so101"), tmp_path / "store"
+    registry, clock = Registry(store, robot, lambda: 1), TickClock(robot)
+    first = registry.adopt(checkpoint).version
+    registry.admit(first, {}, "pretrained in simulation")
+    ledger = Ledger(store / "ledger.sqlite", robot, clock)
+    gather(robot, bag_ticks(short, robot), ledger, clock)
+    before = len(ledger.records.identifications)
+    (tmp_path / "quick.yaml").write_text(QUICK)
+    given = ("--robot", "so101", "--store", store, "--workers", "1", "--threads", "1")
+    made = adapt.json("recover", *given, "--settings", tmp_path / "quick.yaml", "--why", "it shakes")
+    assert made["parent"] == first and made["version"] in registry.versions()
+    assert registry.current() == first and not registry.decisions(made["version"])
+    kinds = {
+        each["kind"]: each for each in adapt.json("models", "dependents", "--store", store)["dependents"]
+    }
+    assert kinds["offer"]["detail"]["why"] == "it shakes" and "posterior" in kinds
+    assert len(ledger.records.identifications) == before  # of the run's ledger there was a copy
+    assert verify_ledger(store / "recover" / first / "identified" / "ledger.sqlite") == []
+    ledger.close()
+    registry.close()
+
+
+def test_bags_or_a_store_are_needed_and_not_both(adapt, checkpoint, short, tmp_path):
+    assert "give bags, or the store" in adapt.refused("identify", "--robot", "so101")
+    both = adapt.refused("identify", short, "--robot", "so101", "--store", tmp_path)
+    assert "give bags, or the store" in both
+    assert "no model versions" in adapt.refused("recover", "--robot", "so101", "--store", tmp_path)
 
 
 def test_logs_that_tell_nothing_are_refused(adapt, checkpoint, tmp_path):

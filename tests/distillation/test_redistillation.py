@@ -16,6 +16,7 @@ from adapt.distillation.jobs import Drive, DrivingSettings, Score, unpack_drives
 from adapt.distillation.lessons import Collection, policy_loss
 from adapt.distillation.posterior import Posterior
 from adapt.distillation.redistillation import Redistillation, RedistillationSettings
+from adapt.distillation.student import Drives
 from adapt.errors import UserError
 from adapt.model.checkpoint import content_hash, load_checkpoint
 from adapt.model.world_model import WorldModel
@@ -87,6 +88,23 @@ def test_where_the_expert_falls_nothing_is_distilled(tmp_path: Path, monkeypatch
     with pytest.raises(UserError, match="its expert falls with 3 of 4"):
         redistillation(tmp_path, Alone()).run()
     assert not list(tmp_path.glob("student-1*"))
+
+
+@pytest.mark.parametrize(
+    ("student", "expert", "urged"), [(1.1, 1.0, 1.1), (0.9, 1.0, 1.0), (3.0, 1.0, 1.25), (None, None, 1.0)]
+)
+def test_a_slower_expert_is_urged_to_the_pace_of_the_student_as_it_was(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    student: float | None,
+    expert: float | None,
+    urged: float,
+) -> None:
+    paces = iter([student, expert])
+    monkeypatch.setattr(Drives, "pace", lambda self, spec: next(paces))
+    found = redistillation(tmp_path, Alone()).run()
+    assert found.urged == pytest.approx(urged)
+    assert found.as_dict()["urged"] == found.urged
 
 
 def test_fewer_falls_count_before_reward() -> None:

@@ -91,6 +91,34 @@ def test_a_disturbance_moves_the_robot_and_no_label() -> None:
     assert np.abs(stirred.action).max() <= 10.0
 
 
+def test_an_urged_expert_is_told_more_than_is_commanded() -> None:
+    told: list[np.ndarray] = []
+
+    class Listening:
+        def reset(self) -> None: ...
+
+        def act(self, fleet: object, observation: object, ahead: np.ndarray, sent: np.ndarray) -> np.ndarray:
+            told.append(ahead[:, 0].copy())
+            return np.zeros_like(sent)
+
+    drives = roll_out(CART, ROBOTS, commands(20), Telling(), Listening(), np.random.default_rng(0), urged=1.5)  # type: ignore[arg-type]
+    assert np.allclose(np.stack(told, axis=1), 1.5 * drives.command[:, :20])
+    assert drives.command.max() == 0.2
+
+
+def test_pace_is_what_was_made_of_a_commanded_velocity_before_a_fall() -> None:
+    as_velocity = CART.task.command.model_copy(update={"unit": "rad/s", "tracks": "joint_velocity"})
+    walker = CART.model_copy(update={"task": CART.task.model_copy(update={"command": as_velocity})})
+    ticks, at = 40, CART.observation_names.index("joint_velocity/slider")
+    wanted = np.random.default_rng(0).uniform(-1.0, 1.0, size=(2, ticks + 1 + HORIZON, 1))
+    observation = np.zeros((2, ticks, CART.observation_size))
+    observation[:, :, at] = 1.1 * wanted[:, :ticks, 0]
+    observation[1, 30:, at] = 100.0
+    drives = Drives(observation, np.zeros((2, ticks, 1)), wanted, None, np.array([ticks, 30]))
+    assert drives.pace(walker) == pytest.approx(1.1)
+    assert drives.pace(CART) is None  # a position is no pace
+
+
 def test_only_what_was_driven_before_a_fall_is_rewarded() -> None:
     drives = driven(CART, untrained_student())
     early = np.array([WAIT + 5, 40, 40])
