@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from adapt.distillation.motions import motions_of
 from adapt.distillation.posterior import Posterior
 from adapt.distillation.student import Drives
 from adapt.model.windows import Windows
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.arm_episodes import generate_arm_episodes
-from adapt.sim.arm_identification import ArmIdentification
+from adapt.sim.arm_identification import SPREAD, ArmIdentification
 from adapt.sim.arms import PER_ARM, RATIOS, Arms, arms_at, draw_arms, ranges_of
 from adapt.stream.tick import FloatArray
 
@@ -34,14 +37,16 @@ def identify_arm(spec: RobotSpecification, windows: Windows) -> Posterior:
                 ratios.append(full)
     diagnostics = {"error_rad": dict(zip(spec.action.entries, found.errors.tolist(), strict=True))}
     covariance = found.covariance[np.ix_(order, order)]
-    return Posterior(ranges, found.mean[order], covariance, tuple(ratios), diagnostics=diagnostics)
+    motions = motions_of(spec, windows)
+    return Posterior(ranges, found.mean[order], covariance, tuple(ratios), (), {}, diagnostics, motions)
 
 
 def arms_of(
     spec: RobotSpecification, posterior: Posterior, count: int, generator: np.random.Generator
 ) -> Arms:
-    """Arms that the real one may be."""
-    shares = posterior.shares(count, generator)
+    """Arms to learn from: like the real one, as far as is known."""
+    covariance = None if posterior.covariance is None else SPREAD**2 * posterior.covariance
+    shares = replace(posterior, covariance=covariance).shares(count, generator)
     columns: dict[str, list[FloatArray]] = {}
     for column, name in enumerate(posterior.ranges):
         columns.setdefault(name.split("/")[0], []).append(shares[:, column])

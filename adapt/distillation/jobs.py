@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import Field
+from safetensors.torch import load, save
 
-from adapt.distillation.arms import drive_arms
+from adapt.distillation.arms import arms_of, drive_arms
+from adapt.distillation.motions import repeat_motions
 from adapt.distillation.posterior import Posterior
 from adapt.distillation.simulated_logs import given_commands
 from adapt.distillation.student import Drives, roll_out
@@ -112,7 +114,9 @@ class Drive:
         student = None if self.student is None else load_checkpoint(self.student, self.spec)[0]
         if simulation_of(self.spec).actuators == "servos":
             drives = self._drive_arms(number, generator)
-            score = Score(0, len(drives), 0.0 if student is None else -_error(self.spec, student, drives))
+            score = Score(
+                0, len(drives), 0.0 if student is None else -self._error(student, drives, generator)
+            )
         else:
             drives = self._roll_out(number, student, generator)
             score = Score(int(drives.has_fallen.sum()), len(drives), drives.reward(self.spec))
@@ -160,20 +164,58 @@ class Drive:
         as_usual = generator.uniform(size=count) < self.settings.nominal_share
         return [self._usual if each else other for each, other in zip(as_usual, drawn, strict=True)]
 
+    def _error(self, model: WorldModel, drives: Drives, generator: np.random.Generator) -> float:
+        """Of an arm's forecasts of what is judged on, RMS, in units of its usual change: in the drives, and
+        where arms of the posterior repeat motions of the logs.
+        """
+        spec, motions = self.spec, self.posterior.motions
+        parts = [
+            cut_windows(seen, action, seen[:, :0], spec.history_ticks, spec.horizon_ticks, EXAMINED_EVERY)
+            for seen, action in zip(drives.observation, drives.action, strict=True)
+        ]
+        if motions is not None:
+            arms = arms_of(spec, self.posterior, len(drives), generator)
+            runs = -(-sum(map(len, parts)) // len(drives))
+            parts.append(repeat_motions(spec, arms, motions.for_examination(), runs, generator))
+        return forecast_error(model, Windows.join(parts))
+
     @property
     def _usual(self) -> Conditions:
         return make_conditions(dict(simulation_of(self.spec).parameters))
 
 
-def _error(spec: RobotSpecification, model: WorldModel, drives: Drives) -> float:
-    """Of the forecasts of what is judged on, RMS, in units of its usual change."""
-    windows = Windows.join(
-        [
-            cut_windows(seen, action, seen[:, :0], spec.history_ticks, spec.horizon_ticks, EXAMINED_EVERY)
-            for seen, action in zip(drives.observation, drives.action, strict=True)
-        ]
-    )
-    return forecast_error(model, windows)
+@dataclass(frozen=True)
+class Repeat:
+    """Motions of the logs, repeated by arms of the posterior.
+
+    Attributes:
+        spec: the robot.
+        posterior: one with motions.
+        arms: in one part.
+        runs: of each arm.
+        seed: of all.
+    """
+
+    spec: RobotSpecification
+    posterior: Posterior
+    arms: int
+    runs: int
+    seed: int
+
+    def __call__(self, number: int) -> bytes:
+        """Part `number` of the windows, in the safetensors layout."""
+        torch.set_num_threads(1)
+        assert self.posterior.motions is not None
+        generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(0, 0, number)))
+        arms = arms_of(self.spec, self.posterior, self.arms, generator)
+        motions = self.posterior.motions.for_learning()
+        windows = repeat_motions(self.spec, arms, motions, self.runs, generator)
+        return bytes(save({name: getattr(windows, name) for name in Windows.__slots__}))
+
+
+def unpack_windows(content: bytes) -> Windows:
+    """What a `Repeat` gives."""
+    return Windows(**load(content))
 
 
 def pack_drives(drives: Drives) -> bytes:

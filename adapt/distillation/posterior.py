@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from adapt.distillation.motions import Motions, load_motions
 from adapt.errors import UserError
 from adapt.files import write_text
 from adapt.model.content import hash_of
@@ -38,6 +39,8 @@ class PosteriorFile(Settings):
     covariance: tuple[tuple[float, ...], ...]
     ratios: tuple[str, ...] = ()
     commands: tuple[tuple[float, ...], ...] = ()
+    motions: str | None = None
+    """The hash of those in the file beside it."""
     lineage: dict[str, Any] = {}
     diagnostics: dict[str, Any] = {}
 
@@ -54,6 +57,7 @@ class Posterior:
         commands: that the robot was given in the logs.
         lineage: from which logs and model, and how, for the card of what is made with it.
         diagnostics: what speaks against it.
+        motions: what the robot was told in the logs; None where it is no arm of servos.
     """
 
     ranges: dict[str, Interval]
@@ -63,6 +67,7 @@ class Posterior:
     commands: tuple[tuple[float, ...], ...] = ()
     lineage: dict[str, Any] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    motions: Motions | None = None
 
     @staticmethod
     def prior(spec: RobotSpecification) -> Posterior:
@@ -130,11 +135,18 @@ class Posterior:
             "covariance": covariance,
             "ranges": np.array(list(self.ranges.values())),
         }
+        if self.motions is not None:
+            numbers |= {"start": self.motions.start, "action": self.motions.action}
         return hash_of(numbers)
 
     def save(self, path: Path, spec: RobotSpecification) -> None:
-        """Write the file, whole or not at all; not of the prior, which the robot file says already."""
+        """Write the file, whole or not at all; not of the prior, which the robot file says already.
+
+        Motions are written before, into a file beside it.
+        """
         assert self.covariance is not None
+        if self.motions is not None:
+            self.motions.save(_motions_beside(path))
         content = PosteriorFile(
             robot=spec.name,
             schema_hash=spec.schema_hash,
@@ -143,6 +155,7 @@ class Posterior:
             covariance=tuple(tuple(row) for row in self.covariance.tolist()),
             ratios=self.ratios,
             commands=self.commands,
+            motions=None if self.motions is None else self.motions.name,
             lineage=self.lineage,
             diagnostics=self.diagnostics,
         )
@@ -175,4 +188,9 @@ def load_posterior(path: Path, spec: RobotSpecification) -> Posterior:
     if not np.isfinite(covariance).all() or np.linalg.eigvalsh(covariance).min() < -1e-9:
         raise UserError(f"{path}: not a posterior: 'covariance' is none")
     said = {name: getattr(content, name) for name in ("ratios", "commands", "lineage", "diagnostics")}
-    return Posterior(content.ranges, mean, covariance, **said)
+    motions = None if content.motions is None else load_motions(_motions_beside(path), content.motions)
+    return Posterior(content.ranges, mean, covariance, **said, motions=motions)
+
+
+def _motions_beside(path: Path) -> Path:
+    return path.with_suffix(".motions.safetensors")

@@ -20,11 +20,19 @@ import torch
 from pydantic import Field
 
 from adapt.distillation.identification import Progress
-from adapt.distillation.jobs import Drive, DrivingSettings, Score, unpack_drives
+from adapt.distillation.jobs import (
+    Drive,
+    DrivingSettings,
+    Repeat,
+    Score,
+    unpack_drives,
+    unpack_windows,
+)
 from adapt.distillation.lessons import Collection, dynamics_loss, policy_loss
 from adapt.distillation.posterior import Posterior
 from adapt.errors import UserError
 from adapt.model.checkpoint import content_hash, load_checkpoint, save_checkpoint
+from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
@@ -34,6 +42,8 @@ from adapt.sim.mechanics import simulation_of
 from adapt.sim.resumption import claim_folder
 from adapt.sim.workers import Workers, kept_jobs
 
+REPEATS, ARMS_AT_ONCE, RUNS = 16, 4, 120
+"""Parts of the motions of the logs that arms of the posterior repeat, arms in each, and motions of each."""
 EXPERT = -1
 """The number of the round in which the expert drives, to see whether it can."""
 
@@ -130,6 +140,7 @@ class Redistillation:
         self._seed, self._progress = seed, progress
         self._model = copy.deepcopy(model)
         self._collection = Collection(spec)
+        self._repeats: Windows | None = None
         self._fallen: tuple[Conditions, ...] = ()
         self._urged = 1.0
         origin = {
@@ -137,7 +148,7 @@ class Redistillation:
             "dead_time_ticks": self._spec.dead_time_ticks,
             "settings": settings.model_dump(mode="json"),
             "seed": seed,
-            "mean": posterior.mean.tolist(),
+            "posterior": posterior.name,
             "parent": content_hash(model.state_dict()),
         }
         claim_folder(folder, origin)
@@ -156,6 +167,7 @@ class Redistillation:
                 f"robot {self._spec.name}: its expert falls with {expert.falls} of {expert.robots} simulators"
                 " of this posterior: nothing is distilled; a student cannot become better than its expert"
             )
+        self._repeats = self._repeated()
         rounds = [self._examine(0)]
         for number in range(1, self._settings.rounds + 1):
             self._drive(number)
@@ -203,6 +215,15 @@ class Redistillation:
         if student is None or expert is None or expert <= 0.0:
             return 1.0
         return min(max(student / expert, 1.0), most)
+
+    def _repeated(self) -> Windows | None:
+        """What arms of the posterior do in the motions of the logs; None where these are not known."""
+        if self._posterior.motions is None:
+            return None
+        job = Repeat(self._spec, self._posterior, ARMS_AT_ONCE, RUNS, self._seed)
+        paths = [self._folder / f"repeat-{part}.part" for part in range(REPEATS)]
+        contents = kept_jobs(paths, job, self._workers, lambda done: self._tell(1, "drives", done / REPEATS))
+        return Windows.join([unpack_windows(content) for content in contents])
 
     def _drive(self, number: int) -> None:
         """The student of the round before drives, and what came of it is learned from."""
@@ -261,6 +282,9 @@ class Redistillation:
             loss = policy_loss(model, collection.draw(settings.batch, generator), ticks)
             if whole and settings.dynamics_batch:
                 loss = loss + dynamics_loss(model, collection.draw(settings.dynamics_batch, generator))
+                if (known := self._repeats) is not None:
+                    drawn = torch.randint(len(known), (settings.dynamics_batch,), generator=generator)
+                    loss = loss + model.dynamics_loss(known.select(drawn)).mean()
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
