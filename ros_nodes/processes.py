@@ -89,6 +89,14 @@ class NodeProcess:
         """None while it runs."""
         return self._process.poll()
 
+    @property
+    def waited_s(self) -> float:
+        """For how long its main thread could have run but had no processor, s; 0 where Linux does not say."""
+        try:
+            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) * 1e-9
+        except (FileNotFoundError, ProcessLookupError, IndexError):
+            return 0.0
+
     def death(self) -> Death | None:
         """How it ended, or None while it runs."""
         code = self.exit_code

@@ -54,6 +54,7 @@ class Stack:
         self._caretaker: Caretaker | None = None
         self._tended: set[int] = set()
         self._restarts: dict[str, deque[float]] = {}
+        self._silences: dict[str, tuple[tuple[int, float], float]] = {}
         self.killed: list[str] = []
 
     def __enter__(self) -> Stack:
@@ -188,7 +189,8 @@ class Stack:
 
     def _is_silent(self, entry: NodeEntry, process: NodeProcess) -> bool:
         """Whether a process that runs has told nothing of itself for too long, while others were heard: where
-        nobody is, it is we who do not hear.
+        nobody is, it is we who do not hear. Time in which it waited for a processor does not count: a learner
+        gets what others leave.
         """
         if entry.silent_s is None or process.exit_code is not None or self._caretaker is None:
             return False
@@ -196,7 +198,11 @@ class Stack:
         heard_s, newest_s = heard.get(entry.name, 0.0), max(heard.values(), default=0.0)
         heard_yet = heard_s > process.started_s
         expected_s = heard_s + entry.silent_s if heard_yet else process.started_s + START_AGAIN_S
-        return newest_s > expected_s
+        begun, waited_s = (process.pid, heard_s), process.waited_s
+        known, waited_before_s = self._silences.get(entry.name, (None, 0.0))
+        if known != begun:
+            self._silences[entry.name], waited_before_s = (begun, waited_s), waited_s
+        return newest_s > expected_s + waited_s - waited_before_s
 
     def _after_death(self, entry: NodeEntry, parameters: Parameters) -> str:
         """Start the node again or stop the robot; gives what was done."""

@@ -64,9 +64,9 @@ class Drives:
         driven = self._driven(spec)[:, :-1]
         return float(each[driven].mean()) if driven.any() else float("-inf")
 
-    def pace(self, spec: RobotSpecification) -> float | None:
-        """How many times as fast as commanded the robots went before a fall (least squares); None where no
-        velocity is commanded.
+    def pace(self, spec: RobotSpecification, rows: BoolArray) -> FloatArray:
+        """How fast some of the robots went, of which none has fallen: the product of what they did and what
+        was commanded, and the square of that, each summed over all velocities that are commanded. Shape (2,).
         """
         units = spec.task.command.name_units
         pairs = [
@@ -74,14 +74,10 @@ class Drives:
             for at, (anchor, unit) in enumerate(zip(spec.command_anchor, units, strict=True))
             if anchor >= 0 and unit.endswith("/s")
         ]
-        if not pairs:
-            return None
-        at, anchors = (list(each) for each in zip(*pairs, strict=True))
-        driven = self._driven(spec)
-        wanted = self.command[:, : self.observation.shape[1]][driven][:, at]
-        made = self.observation[driven][:, anchors]
-        square = float(np.sum(wanted**2))
-        return float(np.sum(made * wanted)) / square if square else None
+        driven = self._driven(spec) & rows[:, None]
+        wanted = self.command[:, : self.observation.shape[1]][driven][:, [at for at, _ in pairs]]
+        made = self.observation[driven][:, [anchor for _, anchor in pairs]]
+        return np.array([np.sum(made * wanted), np.sum(wanted**2)])
 
     def _driven(self, spec: RobotSpecification) -> BoolArray:
         """In which ticks there was a plan, and no fall yet; shape (E, L)."""
@@ -97,7 +93,7 @@ def roll_out(
     expert: Expert | None,
     generator: np.random.Generator,
     disturbance: float = 0.0,
-    urged: float = 1.0,
+    urged: FloatArray | float = 1.0,
 ) -> Drives:
     """Let a student's policy drive one robot for each of `conditions`; without a student the expert drives.
 
@@ -112,7 +108,7 @@ def roll_out(
         expert: labels what is done; None to do without.
         generator: of start, noise and disturbances.
         disturbance: of each robot's actions, of a standard deviation up to this, in the action's unit.
-        urged: the expert is told this many times what is commanded.
+        urged: shape (E,) or one for all; the expert is told so many times what is commanded.
 
     Raises:
         UserError: see `simulated_robots`, `Fleet` and `Expert.act`.
@@ -149,7 +145,7 @@ def roll_out(
         truth = fleet.observe()
         observation[:, tick] = fleet.sensing.blur(truth, generator)
         if expert is not None and label is not None:
-            ahead = urged * commands[:, tick : tick + 1 + horizon]
+            ahead = np.reshape(urged, (-1, 1, 1)) * commands[:, tick : tick + 1 + horizon]
             # Of a student that plans a tick ahead, what is sent now is known already.
             before = action[:, tick - 1] if tick else sent
             label[:, tick] = np.clip(expert.act(fleet, truth, ahead, before), low, high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -91,20 +92,28 @@ def test_where_the_expert_falls_nothing_is_distilled(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("student", "expert", "urged"), [(1.1, 1.0, 1.1), (0.9, 1.0, 1.0), (3.0, 1.0, 1.25), (None, None, 1.0)]
+    ("student", "expert", "urged"), [(1.1, 1.0, 1.1), (0.9, 1.0, 1.0), (3.0, 1.0, 1.25), (0.0, 0.0, 1.0)]
 )
 def test_a_slower_expert_is_urged_to_the_pace_of_the_student_as_it_was(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    student: float | None,
-    expert: float | None,
-    urged: float,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, student: float, expert: float, urged: float
 ) -> None:
     paces = iter([student, expert])
-    monkeypatch.setattr(Drives, "pace", lambda self, spec: next(paces))
+    monkeypatch.setattr(Drives, "pace", lambda self, spec, rows: np.array([next(paces, 0.0), 1.0]))
     found = redistillation(tmp_path, Alone()).run()
-    assert found.urged == pytest.approx(urged)
+    assert found.urged == pytest.approx((urged, urged))
     assert found.as_dict()["urged"] == found.urged
+
+
+def test_where_the_student_lags_behind_the_expert_is_urged_more_and_never_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [0.5, 0.5]
+    first_round = [0.0] * 4  # of each part the usual robots and the others
+    usual, others = [2.0, 0.0], [0.5, 0.45]
+    second_round = [usual[0], others[0], usual[1], others[1]]
+    paces = iter([*before, *first_round, *second_round])
+    monkeypatch.setattr(Drives, "pace", lambda self, spec, rows: np.array([next(paces), 0.5]))
+    assert redistillation(tmp_path, Alone(), rounds=2).run().urged == pytest.approx((1.0, 1.0 / 0.95))
 
 
 def test_fewer_falls_count_before_reward() -> None:

@@ -115,8 +115,11 @@ def test_pace_is_what_was_made_of_a_commanded_velocity_before_a_fall() -> None:
     observation[:, :, at] = 1.1 * wanted[:, :ticks, 0]
     observation[1, 30:, at] = 100.0
     drives = Drives(observation, np.zeros((2, ticks, 1)), wanted, None, np.array([ticks, 30]))
-    assert drives.pace(walker) == pytest.approx(1.1)
-    assert drives.pace(CART) is None  # a position is no pace
+    made, square = drives.pace(walker, np.array([True, True]))
+    assert made / square == pytest.approx(1.1)
+    fewer = drives.pace(walker, np.array([False, True]))
+    assert 0.0 < fewer[1] < square and fewer[0] / fewer[1] == pytest.approx(1.1)
+    assert not drives.pace(CART, np.array([True, True])).any()  # a position is no pace
 
 
 def test_only_what_was_driven_before_a_fall_is_rewarded() -> None:

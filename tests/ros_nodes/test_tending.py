@@ -26,6 +26,7 @@ class Process:
         Process.started += 1
         self.name, self.pid, self.again = entry.name, Process.started, again
         self.started_s = time.monotonic()
+        self.waited_s = 0.0
         self.exit_code: int | None = None
 
     def kill(self) -> None:
@@ -82,3 +83,16 @@ def test_a_node_that_falls_silent_is_killed_and_comes_back(stack: Stack) -> None
     assert death.silent and "fell silent" in str(death)
     # It has its time to start anew, whatever was heard of the one before.
     assert not stack.tend() and stack.processes["planner"] is not planner
+
+
+def test_who_waits_for_a_processor_is_not_taken_for_silent(stack: Stack) -> None:
+    planner: Any = stack.processes["planner"]
+    planner.started_s -= 200.0
+    heard, now_s = stack._caretaker.heard_s, time.monotonic()  # type: ignore[union-attr]
+    heard |= {"planner": now_s - 50.0, "learner": now_s - 50.0}
+    assert not stack.tend()
+    planner.waited_s = 49.0
+    heard["learner"] = now_s
+    assert not stack.tend()
+    heard["learner"] = now_s + 50.0
+    assert [death.silent for death in stack.tend()] == [True]
