@@ -220,10 +220,12 @@ class Redistillation:
     def _more(
         self, urged: tuple[float, float], paces: tuple[float | None, float | None]
     ) -> tuple[float, float]:
-        """What the expert is told from now on, where robots went at these paces so far."""
+        """What the expert is told from now on, where it was told so many times what was commanded, and the
+        robots went at these paces.
+        """
         wanted, most = self._pace, self._settings.urged_at_most
         found = [
-            now if pace is None or wanted is None else min(max(now * wanted / pace, now, 1.0), most)
+            now if pace is None or wanted is None else min(max(now * wanted / pace, 1.0), most)
             for now, pace in zip(urged, paces, strict=True)
         ]
         return found[0], found[1]

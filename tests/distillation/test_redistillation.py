@@ -104,7 +104,7 @@ def test_a_slower_expert_is_urged_to_the_pace_of_the_student_as_it_was(
     assert found.as_dict()["urged"] == found.urged
 
 
-def test_where_the_student_lags_behind_the_expert_is_urged_more_and_never_less(
+def test_where_the_student_lags_behind_the_expert_is_urged_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = [0.5, 0.5]
