@@ -51,6 +51,8 @@ class DrivingSettings(Settings):
     """Of the episodes are under the commands of the logs, the others under those of the robot file."""
     disturbance: float = Field(default=0.05, ge=0)
     """See `roll_out`."""
+    insistence: float = Field(default=1.5, ge=0)
+    """See `Teacher`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,7 @@ class Drive:
         round: which one this is for.
         examines: whether these are the robots that students are judged on.
         fallen: robots that the student fell with in the round before.
-        urged: how many times what is commanded the expert is told, for robots as the robot file has them
-            and for all others.
+        pace: see `Teacher`.
     """
 
     spec: RobotSpecification
@@ -106,7 +107,7 @@ class Drive:
     round: int
     examines: bool
     fallen: tuple[Conditions, ...] = ()
-    urged: tuple[float, float] = (1.0, 1.0)
+    pace: float = 1.0
 
     def __call__(self, number: int) -> bytes:
         """Part `number` of the robots: drives with labels (`pack_drives`), or a score as JSON."""
@@ -126,10 +127,6 @@ class Drive:
     def conditions(self, number: int) -> list[Conditions]:
         """The robots of part `number`, where they are not arms."""
         return self._conditions(self._count(number), self._generator(number))
-
-    def is_usual(self, conditions: Conditions) -> bool:
-        """Whether a robot is as the robot file has it."""
-        return conditions == self._usual
 
     def _generator(self, number: int) -> np.random.Generator:
         # All students, and the expert, are examined on the same robots.
@@ -158,8 +155,10 @@ class Drive:
         labelled = student is None or not self.examines
         expert = make_expert(spec, self.expert, int(generator.integers(2**31))) if labelled else None
         disturbance = 0.0 if self.examines else settings.disturbance
-        urged = np.where([self.is_usual(each) for each in conditions], *self.urged)
-        return roll_out(spec, conditions, commands, student, expert, generator, disturbance, urged)
+        insistence = settings.insistence
+        return roll_out(
+            spec, conditions, commands, student, expert, generator, disturbance, self.pace, insistence
+        )
 
     def _conditions(self, count: int, generator: np.random.Generator) -> list[Conditions]:
         drawn = self.posterior.draw(self.spec, count, generator)

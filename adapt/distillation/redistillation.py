@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import Field
 
@@ -42,7 +41,6 @@ from adapt.sim.experts import make_expert
 from adapt.sim.mechanics import simulation_of
 from adapt.sim.resumption import claim_folder
 from adapt.sim.workers import Workers, kept_jobs
-from adapt.stream.tick import FloatArray
 
 REPEATS, ARMS_AT_ONCE, RUNS = 16, 4, 120
 """Parts of the motions of the logs that arms of the posterior repeat, arms in each, and motions of each."""
@@ -71,10 +69,9 @@ class RedistillationSettings(Settings):
     """What the rate falls to in each round, in parts of the largest."""
     expert_falls: float = Field(default=0.2, ge=0, le=1)
     """Where the expert itself falls with more of the robots, nothing is distilled."""
-    urged_at_most: float = Field(default=1.25, ge=1)
-    """Where a student is slower than its former self was on usual robots, the expert is told more than is
-    commanded, up to so many times: who commands the robot knows that pace, and a student lags behind its
-    teacher, the more the harder the ground."""
+    fastest: float = Field(default=1.25, ge=1)
+    """A student that was faster than commanded on usual robots stays so, up to so many times: who commands
+    the robot knows its pace."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,20 +83,19 @@ class Redistilled:
         best: which round that was, counted from 1; 0 where no student was better than the first one.
         expert: how the expert did.
         rounds: how the students did: first the one that it began with.
-        urged: how many times what was commanded the expert was told in the last round, for robots as the
-            robot file has them and for all others.
+        pace: how many times as fast as commanded the expert should go.
     """
 
     model: WorldModel
     best: int
     expert: Score
     rounds: list[Score]
-    urged: tuple[float, float]
+    pace: float
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, without the model."""
         rounds = [asdict(each) for each in self.rounds]
-        return {"best": self.best, "urged": self.urged, "expert": asdict(self.expert), "rounds": rounds}
+        return {"best": self.best, "pace": self.pace, "expert": asdict(self.expert), "rounds": rounds}
 
 
 class Redistillation:
@@ -146,8 +142,7 @@ class Redistillation:
         self._collection = Collection(spec)
         self._repeats: Windows | None = None
         self._fallen: tuple[Conditions, ...] = ()
-        self._pace: float | None = None
-        self._urged = 1.0, 1.0
+        self._pace = 1.0
         origin = {
             "schema_hash": spec.schema_hash,
             "dead_time_ticks": self._spec.dead_time_ticks,
@@ -165,7 +160,7 @@ class Redistillation:
         Raises:
             UserError: the expert itself falls with too many of the robots, or a worker failed.
         """
-        self._measure_pace()
+        self._pace = self._usual_pace()
         expert = self._examine(EXPERT)
         if expert.falls > self._settings.expert_falls * expert.robots:
             raise UserError(
@@ -188,7 +183,7 @@ class Redistillation:
             if score.better_than(rounds[best]):
                 best = number
         return Redistilled(
-            load_checkpoint(self._student(best), self._spec)[0], best, expert, rounds, self._urged
+            load_checkpoint(self._student(best), self._spec)[0], best, expert, rounds, self._pace
         )
 
     def _student(self, number: int) -> Path:
@@ -198,37 +193,16 @@ class Redistillation:
         contents = self._parts(self._job(number, drives=number, examines=True))
         return Score.join([Score(**json.loads(content)) for content in contents])
 
-    def _measure_pace(self) -> None:
-        """Of the student as it was, and of the expert, on usual robots."""
-        if self._settings.urged_at_most == 1.0 or self._servos:
-            return
+    def _usual_pace(self) -> float:
+        """Of the student as it was, on robots as the robot file has them."""
+        if self._servos:
+            return 1.0
         job = self._job(0, drives=0, examines=False)
-        usual = job.settings.model_copy(update={"nominal_share": 1.0})
-        jobs = {
-            "student": replace(job, settings=usual, spec=self._as_it_was),
-            "expert": replace(job, settings=usual, student=None),
-        }
-        paces = []
-        for who, each in jobs.items():
-            path = self._folder / f"pace-{who}.part"
-            (content,) = kept_jobs([path], each, self._workers, lambda done: None)
-            drives = unpack_drives(content)
-            paces.append(_pace(drives.pace(self._spec, ~drives.has_fallen)))
-        self._pace, expert = paces
-        self._urged = self._more((1.0, 1.0), (expert, expert))
-
-    def _more(
-        self, urged: tuple[float, float], paces: tuple[float | None, float | None]
-    ) -> tuple[float, float]:
-        """What the expert is told from now on, where it was told so many times what was commanded, and the
-        robots went at these paces.
-        """
-        wanted, most = self._pace, self._settings.urged_at_most
-        found = [
-            now if pace is None or wanted is None else min(max(now * wanted / pace, 1.0), most)
-            for now, pace in zip(urged, paces, strict=True)
-        ]
-        return found[0], found[1]
+        usual = job.settings.model_copy(update={"nominal_share": 1.0, "as_logged": 1.0})
+        job = replace(job, settings=usual, spec=self._as_it_was)
+        (content,) = kept_jobs([self._folder / "pace.part"], job, self._workers, lambda done: None)
+        pace = unpack_drives(content).pace(self._spec)
+        return 1.0 if pace is None else min(max(pace, 1.0), self._settings.fastest)
 
     def _repeated(self) -> Windows | None:
         """What arms of the posterior do in the motions of the logs; None where these are not known."""
@@ -243,20 +217,12 @@ class Redistillation:
         """The student of the round before drives, and what came of it is learned from."""
         job = self._job(number, drives=number - 1, examines=False)
         fallen: list[Conditions] = []
-        paces = np.zeros((2, 2))
         for part, content in enumerate(self._parts(job)):
             drives = unpack_drives(content)
             self._collection.add(drives)
-            if self._servos:
-                continue
-            conditions = job.conditions(part)
-            fallen += itertools.compress(conditions, drives.has_fallen)
-            usual = np.array([job.is_usual(each) for each in conditions])
-            for pace, rows in zip(paces, (usual, ~usual), strict=True):
-                pace += drives.pace(self._spec, rows & ~drives.has_fallen)
+            if not self._servos:
+                fallen += itertools.compress(job.conditions(part), drives.has_fallen)
         self._fallen = tuple(fallen)
-        if number > 1:  # Before, the student drove as it was.
-            self._urged = self._more(self._urged, (_pace(paces[0]), _pace(paces[1])))
 
     def _job(self, number: int, drives: int, examines: bool) -> Drive:
         student = None if drives == EXPERT else self._student(drives)
@@ -270,7 +236,7 @@ class Redistillation:
             number,
             examines,
             () if examines else self._fallen,
-            self._urged,
+            self._pace,
         )
 
     def _parts(self, job: Drive) -> list[bytes]:
@@ -313,9 +279,3 @@ class Redistillation:
             optimiser.step()
             self._tell(number, "learns", (step + 1) / settings.steps)
         model.requires_grad_(False).eval()
-
-
-def _pace(sums: FloatArray) -> float | None:
-    """How many times as fast as commanded, from `Drives.pace`; None where nobody went where it should."""
-    made, wanted = sums
-    return float(made / wanted) if made > 0.0 and wanted > 0.0 else None

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from adapt.distillation.teacher import Teacher, velocities
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.conditions import Conditions
@@ -64,20 +65,15 @@ class Drives:
         driven = self._driven(spec)[:, :-1]
         return float(each[driven].mean()) if driven.any() else float("-inf")
 
-    def pace(self, spec: RobotSpecification, rows: BoolArray) -> FloatArray:
-        """How fast some of the robots went, of which none has fallen: the product of what they did and what
-        was commanded, and the square of that, each summed over all velocities that are commanded. Shape (2,).
+    def pace(self, spec: RobotSpecification) -> float | None:
+        """How many times as fast as commanded the robots went that did not fall (least squares); None where
+        none went where it should, or no velocity is commanded.
         """
-        units = spec.task.command.name_units
-        pairs = [
-            (at, anchor)
-            for at, (anchor, unit) in enumerate(zip(spec.command_anchor, units, strict=True))
-            if anchor >= 0 and unit.endswith("/s")
-        ]
-        driven = self._driven(spec) & rows[:, None]
-        wanted = self.command[:, : self.observation.shape[1]][driven][:, [at for at, _ in pairs]]
-        made = self.observation[driven][:, [anchor for _, anchor in pairs]]
-        return np.array([np.sum(made * wanted), np.sum(wanted**2)])
+        entries = velocities(spec)
+        driven = self._driven(spec) & ~self.has_fallen[:, None]
+        wanted = self.command[:, : self.observation.shape[1]][driven][:, entries.commanded]
+        product = float(np.sum(self.observation[driven][:, entries.measured] * wanted))
+        return product / float(np.sum(wanted**2)) if product > 0.0 else None
 
     def _driven(self, spec: RobotSpecification) -> BoolArray:
         """In which ticks there was a plan, and no fall yet; shape (E, L)."""
@@ -93,7 +89,8 @@ def roll_out(
     expert: Expert | None,
     generator: np.random.Generator,
     disturbance: float = 0.0,
-    urged: FloatArray | float = 1.0,
+    pace: float = 1.0,
+    insistence: float = 0.0,
 ) -> Drives:
     """Let a student's policy drive one robot for each of `conditions`; without a student the expert drives.
 
@@ -108,26 +105,26 @@ def roll_out(
         expert: labels what is done; None to do without.
         generator: of start, noise and disturbances.
         disturbance: of each robot's actions, of a standard deviation up to this, in the action's unit.
-        urged: shape (E,) or one for all; the expert is told so many times what is commanded.
+        pace: see `Teacher`.
+        insistence: likewise.
 
     Raises:
         UserError: see `simulated_robots`, `Fleet` and `Expert.act`.
     """
     fleet = Fleet(spec, simulated_robots(spec, conditions))
     fleet.reset(generator)
-    if expert is not None:
-        expert.reset()
     count, horizon, waiting = len(fleet), spec.horizon_ticks, spec.history_ticks
     total = commands.shape[1] - 1 - horizon
     commands = commands.copy()
     commands[:, :waiting] = 0.0
+    teacher = None if expert is None else Teacher(spec, expert, commands, pace, insistence)
     low, high = np.array([each.position for each in spec.action.limits.values()]).T
     rest = np.zeros(spec.action_size) if spec.rest_action is None else np.array(spec.rest_action)
     scale = disturbance * generator.uniform(size=(count, 1))
     sent = np.tile(rest, (count, 1))
     observation = np.empty((count, total, spec.observation_size))
     action = np.empty((count, total, spec.action_size))
-    label = None if expert is None else np.empty_like(action)
+    label = None if teacher is None else np.empty_like(action)
     fell = np.full(count, total)
     late = spec.dead_time_ticks > 0
 
@@ -144,11 +141,10 @@ def roll_out(
     for tick in range(total):
         truth = fleet.observe()
         observation[:, tick] = fleet.sensing.blur(truth, generator)
-        if expert is not None and label is not None:
-            ahead = np.reshape(urged, (-1, 1, 1)) * commands[:, tick : tick + 1 + horizon]
+        if teacher is not None and label is not None:
             # Of a student that plans a tick ahead, what is sent now is known already.
             before = action[:, tick - 1] if tick else sent
-            label[:, tick] = np.clip(expert.act(fleet, truth, ahead, before), low, high)
+            label[:, tick] = np.clip(teacher.act(fleet, truth, before), low, high)
         if tick >= waiting and not late:
             sent = planned(tick)
         action[:, tick] = sent

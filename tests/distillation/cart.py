@@ -11,10 +11,17 @@ import torch
 from adapt.model.settings import ModelSettings
 from adapt.model.world_model import WorldModel
 from adapt.robot.load import load_robot
+from adapt.robot.specification import RobotSpecification
 
 CART = load_robot(str(Path(__file__).parents[1] / "sim" / "cart_pole.yaml"))
 LATE = CART.model_copy(update={"dead_time_ticks": 1})
 """The same, but its actions are planned a tick ahead."""
+
+
+def walker() -> RobotSpecification:
+    """The cart, told how fast to go."""
+    command = CART.task.command.model_copy(update={"unit": "rad/s", "tracks": "joint_velocity"})
+    return CART.model_copy(update={"task": CART.task.model_copy(update={"command": command})})
 
 
 def untrained_student(seed: int = 0) -> WorldModel:
