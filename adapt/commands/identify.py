@@ -62,7 +62,7 @@ def identify(
     from adapt.commands.dependents import note_dependent
     from adapt.distillation.arms import identify_arm
     from adapt.distillation.identification import Identification, IdentificationSettings
-    from adapt.distillation.logs import gather, logs_of
+    from adapt.distillation.logs import gather
     from adapt.evaluation.replay_report import bag_name
     from adapt.learning.ledger import Ledger
     from adapt.model.checkpoint import load_card, shipped_checkpoint
@@ -87,11 +87,8 @@ def identify(
     try:
         with output.progress() as bar:
             task = bar.add_task("logs are read", total=1.0, note="")
-            if bags:
-                ticks = one_after_the_other(bag_ticks(each, specification, msg_dir) for each in bags)
-                logs = gather(specification, ticks, ledger, clock)
-            else:
-                logs = logs_of(specification, ledger, clock)
+            ticks = one_after_the_other(bag_ticks(each, specification, msg_dir) for each in bags or ())
+            logs = gather(specification, ticks, ledger, clock)
             if specification.can_be_identified:
                 bar.update(task, description="arms are simulated")
                 found = identify_arm(specification, logs.windows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from adapt.bags.replay import TickClock
 from adapt.distillation.pieces import Float32Array, Reader
 from adapt.errors import UserError
 from adapt.learning.buffer import SegmentBuffer
-from adapt.learning.ledger import BudgetSpent, Clock, Ledger
+from adapt.learning.ledger import BudgetSpent, Ledger
 from adapt.learning.plausibility import Plausibility
 from adapt.learning.segment import Segment, SegmentTicks
 from adapt.learning.settings import LearnerSettings
@@ -49,49 +49,31 @@ def gather(spec: RobotSpecification, ticks: Iterable[Tick], ledger: Ledger, cloc
 
     Args:
         spec: the robot.
-        ticks: in order; those that the ledger holds already change nothing.
+        ticks: in order; those that the ledger holds already change nothing, and none need be given.
         ledger: made with `clock`.
         clock: follows the ticks.
 
     Raises:
-        UserError: see `logs_of`.
+        UserError: a sensor says what no whole robot does, or nothing is left to learn from.
     """
-    buffer = SegmentBuffer(spec, ledger, clock, LearnerSettings().future_tolerance_s)
+    settings = LearnerSettings()
+    buffer = SegmentBuffer(spec, ledger, clock, settings.future_tolerance_s)
     for tick in ticks:
         clock.advance(tick)
         try:
             buffer.offer(tick)
         except BudgetSpent:
             buffer.refused["budget spent"] += 1
-    return logs_of(spec, ledger, clock, buffer.refused)
-
-
-def logs_of(
-    spec: RobotSpecification, ledger: Ledger, clock: Clock, refused: Mapping[str, int] | None = None
-) -> Logs:
-    """All of the adapt split of a ledger.
-
-    Args:
-        spec: the robot.
-        ledger: its ledger.
-        clock: of the ledger.
-        refused: ticks that were not taken, by reason, to be named where nothing is left.
-
-    Raises:
-        UserError: a sensor says what no whole robot does, or nothing is left to learn from.
-    """
-    settings = LearnerSettings()
     plausibility = Plausibility(settings.plausibility, spec, ledger, None)
     segments = plausibility.usable(ledger.segments(Split.ADAPT))
     if plausibility.refused:
         raise UserError(f"robot {spec.name}: {next(iter(plausibility.refused.values()))}: is it broken?")
     if not segments:
-        reasons = ", ".join(f"{reason} ({count})" for reason, count in (refused or {}).items()) or "no ticks"
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in buffer.refused.items()) or "no ticks"
         raise UserError(f"robot {spec.name}: nothing to learn from in these logs: {reasons}")
-    ticks = [ledger.ticks_of(each) for each in segments]
-    windows = SegmentBuffer(spec, ledger, clock, settings.future_tolerance_s).windows(segments)
-    pieces = Reader(spec).pieces((each.observation, each.applied) for each in ticks)
-    return Logs(segments, pieces, windows, _commands(ticks), dict(refused or {}))
+    kept = [ledger.ticks_of(each) for each in segments]
+    pieces = Reader(spec).pieces((each.observation, each.applied) for each in kept)
+    return Logs(segments, pieces, buffer.windows(segments), _commands(kept), dict(buffer.refused))
 
 
 def _commands(ticks: list[SegmentTicks]) -> tuple[tuple[float, ...], ...]:

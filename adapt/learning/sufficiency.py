@@ -63,7 +63,7 @@ class Sufficiency:
         if not (tick.valid.all() and np.isfinite(tick.observation).all() and np.isfinite(tick.command).all()):
             return []
         seen, wanted = (torch.from_numpy(each[None]) for each in (tick.observation, tick.command))
-        self._cost += float(((1.0 + self._task.error(seen, wanted).square()).sqrt() - 1.0).mean())
+        self._cost += float(self._task.cost(seen, wanted).mean())
         self._ticks += 1
         if self._ticks < self._needed:
             return []

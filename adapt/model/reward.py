@@ -48,6 +48,10 @@ class TaskReward:
         wanted = torch.cat([command, goals], dim=-1) if self._tracks else goals
         return (wanted - observation[..., self.entries]) / self.scales
 
+    def cost(self, observation: Tensor, command: Tensor) -> Tensor:
+        """What each entry's error costs. Shapes as for `error`."""
+        return (1.0 + self.error(observation, command).square()).sqrt() - 1.0
+
     def __call__(self, observation: Tensor, action: Tensor, before: Tensor, command: Tensor) -> Tensor:
         """Reward of each step.
 
@@ -60,6 +64,6 @@ class TaskReward:
         Returns:
             shape (N, T).
         """
-        cost = ((1.0 + self.error(observation, command).square()).sqrt() - 1.0).sum(-1)
+        cost = self.cost(observation, command).sum(-1)
         previous = torch.cat([before.expand(len(action), 1, -1), action[:, :-1]], dim=1)
         return -cost - self.effort * (action - previous).square().sum(-1)
