@@ -27,6 +27,7 @@ from adapt.stream.tick import FloatArray
 from ros_nodes.base import (
     RELIABLE,
     EventPublisher,
+    Severity,
     declare_parameters,
     message_class,
     robot_of,
@@ -63,8 +64,10 @@ class StandInNode(Node):
         real_time_priority: 1 to 99 where others may take the processor, which hardware does not share.
     Topic: /stand_in/set (std_msgs/String) {"field": "payload_mass", "value": 0.2} changes one number of
         the scenario; {"fault": {"kind": "frozen", "duration_s": 2.0}} lets what is measured arrive wrong
-        for a while, see `adapt.sim.faults.Fault`.
-    Events: `stand_in_changed`, `stand_in_refused`, `command_refused`.
+        for a while, see `adapt.sim.faults.Fault`; {"put_back": true} picks the robot up and puts it back to
+        where it started.
+    Events: `stand_in_changed`, `stand_in_refused`, `command_refused`; `stand_in_fell` and `stand_in_put_back`
+        with the base's position, in m.
     """
 
     def __init__(self) -> None:
@@ -90,6 +93,7 @@ class StandInNode(Node):
         )
         self._faults = SensorFaults(parameters["seed"])
         self._lock = threading.Lock()
+        self._fallen = False
         self._events = EventPublisher(self)
         self._writer = MeasurementWriter(
             _channels(self._robot), lambda topic, kind: message_class(topic, kind)()
@@ -155,6 +159,9 @@ class StandInNode(Node):
             self._stand_in.advance(to_ns)
             measured = self._stand_in.measure() if measure else {}
             heard = self._faults.heard(measured, to_ns) if measure else []
+            if self._stand_in.fallen and not self._fallen:
+                self._tell_position("stand_in_fell", "warning")
+            self._fallen = self._stand_in.fallen
         if self._times is not None:
             self._times.publish(Clock(clock=to_stamp(to_ns)))
         for measurement in heard:
@@ -180,6 +187,10 @@ class StandInNode(Node):
                 request = json.loads(message.data)
                 if "fault" in request:
                     self._faults.begin(Fault.model_validate(request["fault"]), self._stand_in.now_ns)
+                elif request == {"put_back": True}:
+                    self._tell_position("stand_in_put_back", "info")
+                    self._stand_in.put_back()
+                    return
                 else:
                     self._stand_in.set(request["field"], request["value"])
             except (UserError, ValueError, TypeError, KeyError) as error:
@@ -187,6 +198,11 @@ class StandInNode(Node):
                 self._events.publish("stand_in_refused", "error", reason, stamp_ns=now_ns)
                 return
         self._events.publish("stand_in_changed", "info", request, stamp_ns=now_ns)
+
+    def _tell_position(self, kind: str, severity: Severity) -> None:
+        """Call it with the lock held."""
+        position = {"position_m": self._stand_in.base_position.tolist()}
+        self._events.publish(kind, severity, position, stamp_ns=self._stand_in.now_ns)
 
 
 def _channels(robot: RobotSpecification) -> dict[str, Channel]:

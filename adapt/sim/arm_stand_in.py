@@ -36,6 +36,7 @@ class ArmStandIn(HiddenRobot[Scenario]):
         self._channel = spec.action.targets
         low, high = np.array([each.position for each in spec.action.limits.values()]).T
         pose = np.clip(0.0, low, high) if pose is None else np.array(pose, dtype=np.float64)
+        self._spec = spec
         self._hardware = Hardware(spec, [scenario], pose[None])
         super().__init__(scenario, pose, self._hardware.step_s, seed, start_ns)
 
@@ -74,6 +75,9 @@ class ArmStandIn(HiddenRobot[Scenario]):
 
     def _step(self) -> None:
         self._hardware.step(self._wanted[None])
+
+    def _return(self) -> None:
+        self._hardware = Hardware(self._spec, [self.scenario], self._at_start[None])
 
     def _configure(self, scenario: Scenario) -> None:
         scenario.check_joints(len(self._wanted))

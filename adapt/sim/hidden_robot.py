@@ -30,7 +30,7 @@ class HiddenRobot(ABC, Generic[ScenarioKind]):
         self.scenario = scenario
         self.now_ns = self._start_ns = start_ns
         self._step_ns = round(step_s * 1e9)
-        self._wanted = wanted
+        self._wanted = self._at_start = wanted
         self._commanded = False
         self._on_the_way: deque[tuple[int, FloatArray]] = deque()
         self._events = deque(sorted(scenario.events, key=lambda event: event.time_s))
@@ -66,6 +66,14 @@ class HiddenRobot(ABC, Generic[ScenarioKind]):
             self._step()
             self.now_ns += self._step_ns
 
+    def put_back(self) -> None:
+        """Put the robot back to where it started, as somebody does who picks it up; its time goes on, and
+        commands that were on their way are lost.
+        """
+        self._on_the_way.clear()
+        self._wanted, self._commanded = self._at_start, False
+        self._return()
+
     def set(self, field: str, value: Any) -> None:
         """Change one number of the scenario from now on, such as `payload_mass`.
 
@@ -90,6 +98,10 @@ class HiddenRobot(ABC, Generic[ScenarioKind]):
     @abstractmethod
     def _step(self) -> None:
         """One physics step under what is wanted now."""
+
+    @abstractmethod
+    def _return(self) -> None:
+        """Put the robot to its start, at rest."""
 
     @abstractmethod
     def _configure(self, scenario: ScenarioKind) -> None:

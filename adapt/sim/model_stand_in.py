@@ -41,7 +41,7 @@ class ModelStandIn(HiddenRobot[RobotScenario]):
         wanted = np.zeros(spec.action_size) if rest is None else np.array(rest)
         super().__init__(scenario, wanted, self.robot.step_s, seed, start_ns)
         if scenario.start_spread:
-            self.robot.reset(self._start)
+            self._return()
         self._topics = list(dict.fromkeys(channel.topic for channel in spec.channels.values()))
         self._sense(scenario)
 
@@ -66,7 +66,7 @@ class ModelStandIn(HiddenRobot[RobotScenario]):
 
     @property
     def fallen(self) -> bool:
-        """Whether it has fallen since the start."""
+        """Whether it has fallen since the start, or since it was put back."""
         return self.robot.fallen
 
     def measure(self) -> dict[str, tuple[int, FloatArray]]:
@@ -110,6 +110,9 @@ class ModelStandIn(HiddenRobot[RobotScenario]):
             self.robot.run(self._wanted, 1)
         else:
             self.robot.wait(self._wanted, 1)
+
+    def _return(self) -> None:
+        self.robot.reset(self._start if self.scenario.start_spread else None)
 
     def _configure(self, scenario: RobotScenario) -> None:
         self.robot.configure(scenario)

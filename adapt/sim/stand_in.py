@@ -34,7 +34,7 @@ class StandIn(Protocol):
 
     @property
     def fallen(self) -> bool:
-        """Whether it has fallen since the start."""
+        """Whether it has fallen since the start, or since it was put back."""
         ...
 
     def command(self, stamp_ns: int, values: FloatArray) -> None:
@@ -51,6 +51,12 @@ class StandIn(Protocol):
 
     def measure(self) -> dict[str, tuple[int, FloatArray]]:
         """Stamp in ns and values by channel, as measured now; without the channels whose message is lost."""
+        ...
+
+    def put_back(self) -> None:
+        """Put the robot back to where it started, as somebody does who picks it up; its time goes on, and
+        commands that were on their way are lost.
+        """
         ...
 
     def set(self, field: str, value: Any) -> None:

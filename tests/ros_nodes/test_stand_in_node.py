@@ -106,6 +106,23 @@ def test_refuses_what_it_cannot_do_and_lives(domain: int) -> None:
         np.testing.assert_array_less(np.abs(states[-1].position), 0.2)
 
 
+def test_somebody_puts_it_back(domain: int) -> None:
+    with Listener(domain) as listener, running("scenario:=ideal", "pose:=[0.2]"):
+        states: list[Any] = listener.hear(JointState, "/joint_states")
+        commands = listener.speaker(JointState, "/joint_commands")
+        hand = listener.speaker(String, "/stand_in/set")
+        listener.until(lambda: len(states) > 5)
+        commands.publish(command([0.8] * 6))
+        listener.until(lambda: states[-1].position[0] > 0.7)
+
+        def put_back() -> bool:
+            hand.publish(String(data='{"put_back": true}'))
+            return "stand_in_put_back" in listener.kinds()
+
+        listener.until(put_back)
+        listener.until(lambda: abs(states[-1].position[0] - 0.2) < 0.1)
+
+
 def test_simulated_time_comes_from_it_and_follows_its_speed(domain: int) -> None:
     with Listener(domain) as listener, running("publish_clock:=true", "speed:=20"):
         clocks: list[Any] = listener.hear(Clock, "/clock")

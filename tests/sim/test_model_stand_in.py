@@ -103,3 +103,19 @@ def test_scenario_files_say_what_differs(tmp_path: Any) -> None:
         load_robot_scenario(CART_POLE, str(tmp_path / "weak.yaml"))
     (tmp_path / "heavy.yaml").write_text("mass_scale: 2.0\nmodel: {body/pole/mass: 0.3}")
     assert load_robot_scenario(CART_POLE, str(tmp_path / "heavy.yaml")).model == {"body/pole/mass": 0.3}
+
+
+def test_put_back_it_stands_where_it_started_while_time_goes_on() -> None:
+    robot = stand_in(latency_s=0.1, start_spread=False, sensor_noise=0.0)
+    start = {key: values for key, (_, values) in robot.measure().items()}
+    drive(robot, 60)
+    gone_ns = robot.now_ns
+    robot.command(robot.now_ns, np.array([5.0]))
+    robot.put_back()
+    assert robot.now_ns == gone_ns and not robot.fallen
+    for key, (_, values) in robot.measure().items():
+        np.testing.assert_allclose(values, start[key], atol=1e-12)
+    # The command that was on its way is lost: it rests until the next one.
+    robot.advance(robot.now_ns + 10 * TICK_NS)
+    still, moved = robot.measure(), drive(robot, 20)
+    assert abs(still["joint_velocity"][1][0]) < 1e-6 < np.abs(moved).max()
