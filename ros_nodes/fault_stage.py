@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 
@@ -12,6 +13,7 @@ import numpy as np
 from adapt.errors import UserError
 from adapt.robot.load import load_robot
 from ros_nodes.node_table import Options
+from ros_nodes.other_work import OtherWork
 from ros_nodes.processes import Death, NodeProcess
 from ros_nodes.up import Stack
 from ros_nodes.witness import Witness
@@ -32,6 +34,7 @@ class Stage:
     Attributes:
         stack: the nodes.
         witness: what was heard from outside.
+        other_work: what else this machine did.
         deaths: of nodes, so far, with what was done about each.
     """
 
@@ -46,6 +49,8 @@ class Stage:
         self.stack = Stack(replace(options, overrides={**options.overrides, "stand_in": stand_in}))
         self.witness = Witness(load_robot(options.robot))
         self.deaths: list[Death] = []
+        self.other_work = OtherWork(lambda: [each.pid for each in self.stack.processes.values()])
+        self._exits = ExitStack()
 
     def __enter__(self) -> Stage:
         """Start all and arm.
@@ -53,20 +58,20 @@ class Stage:
         Raises:
             UserError: see `Stack.start` and `Stack.arm`.
         """
-        try:
+        with ExitStack() as exits:
+            exits.enter_context(self.witness)
+            exits.callback(self.stack.stop)
+            exits.enter_context(self.other_work)
             self.stack.start()
             self.until_running()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+            self._exits = exits.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End all, the robot at rest first."""
-        self.stack.stop()
-        self.witness.__exit__(None, None, None)
+        self._exits.close()
 
     def process(self, node: str) -> NodeProcess:
         """The process that is the node now."""

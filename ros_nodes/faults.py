@@ -7,10 +7,11 @@ import resource
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from adapt.sim.faults import Fault
 from ros_nodes.busy_processes import busy_processes
@@ -158,12 +159,14 @@ class Outcome:
         deaths: of nodes.
         seconds: until the robot was driven again, from the end of the fault on.
         broken: promises, in words; empty where all were kept.
+        by_others: what other work on this machine explains, in words.
     """
 
     fallbacks: tuple[str, ...]
     deaths: tuple[Death, ...]
     seconds: float
     broken: tuple[str, ...]
+    by_others: tuple[str, ...] = ()
 
 
 def try_fault(stage: Stage, trial: Trial) -> Outcome:
@@ -184,10 +187,29 @@ def try_fault(stage: Stage, trial: Trial) -> Outcome:
         broken = [f"limit of {name}" for name in stage.witness.limits.broken - limits]
     fallbacks = tuple(each["detail"]["reason"] for each in events if each["kind"] == "safety_fallback")
     deaths = tuple(stage.deaths[dead:])
-    broken += [f"fell back: {reason}" for reason in fallbacks if reason not in trial.reasons]
+    unasked, by_others = unasked_fallbacks(stage, events, trial.reasons)
+    broken += unasked
     broken += ["did not fall back"] * (trial.falls_back and not fallbacks)
     broken += [str(death) for death in deaths if not _explains(trial, death)]
-    return Outcome(fallbacks, deaths, seconds, tuple(broken))
+    return Outcome(fallbacks, deaths, seconds, tuple(broken), tuple(by_others))
+
+
+def unasked_fallbacks(
+    stage: Stage, events: Iterable[dict[str, Any]], reasons: frozenset[str] = frozenset()
+) -> tuple[list[str], list[str]]:
+    """Fallbacks for none of these reasons, in words: those that nothing explains, and those of nodes that
+    were late while others had the processors.
+    """
+    unasked, by_others = [], []
+    for each in events:
+        if each["kind"] != "safety_fallback" or (reason := each["detail"]["reason"]) in reasons:
+            continue
+        explanation = stage.other_work.explains(each["stamp_ns"]) if reason in UNSEEN else ""
+        if explanation:
+            by_others.append(f"fell back: {reason}: {explanation}")
+        else:
+            unasked.append(f"fell back: {reason}")
+    return unasked, by_others
 
 
 def _explains(trial: Trial, death: Death) -> bool:

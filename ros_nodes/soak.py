@@ -14,7 +14,7 @@ from typing import Any
 
 from adapt.errors import UserError
 from ros_nodes.fault_stage import Stage
-from ros_nodes.faults import TRIALS, Outcome, Trial, try_fault
+from ros_nodes.faults import TRIALS, Outcome, Trial, try_fault, unasked_fallbacks
 from ros_nodes.footprint import Footprint
 from ros_nodes.node_table import Options
 from ros_nodes.own_network import has_own_network, own_network
@@ -54,6 +54,7 @@ class Soak:
         limits_broken: by kind.
         exceptions: in the nodes' logs, but for those of processes that had to end.
         unexplained: interventions of the safety node, and ends of processes, that no fault accounts for.
+        by_others: interventions while other work had the processors, each with how much.
         interventions: of the safety node, by kind and reason.
         faults: by name.
         memory_mb: by how much each node grew, in its longest life.
@@ -65,6 +66,7 @@ class Soak:
     limits_broken: dict[str, int] = field(default_factory=dict)
     exceptions: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
+    by_others: list[str] = field(default_factory=list)
     interventions: dict[str, int] = field(default_factory=dict)
     faults: dict[str, Tally] = field(default_factory=dict)
     memory_mb: dict[str, float] = field(default_factory=dict)
@@ -132,8 +134,9 @@ def _peace(stage: Stage, generator: random.Random, result: Soak) -> None:
     stage.until_running()
     with stage.witness.news:
         events = [each for each in stage.witness.events if each["stamp_ns"] >= since_ns]
-    unasked = [each["detail"]["reason"] for each in events if each["kind"] == "safety_fallback"]
-    result.unexplained += [f"in peace: fell back: {reason}" for reason in unasked]
+    unasked, by_others = unasked_fallbacks(stage, events)
+    result.unexplained += [f"in peace: {each}" for each in unasked]
+    result.by_others += [f"in peace: {each}" for each in by_others]
     result.unexplained += [f"in peace: {death}" for death in stage.deaths[dead:]]
 
 
@@ -144,6 +147,7 @@ def _count(result: Soak, trial: Trial, outcome: Outcome) -> None:
     tally.deaths += len(outcome.deaths)
     tally.slowest_s = max(tally.slowest_s, outcome.seconds)
     result.unexplained += [f"'{trial.name}': {each}" for each in outcome.broken]
+    result.by_others += [f"'{trial.name}': {each}" for each in outcome.by_others]
 
 
 def _note(stage: Stage, trial: Trial, outcome: Outcome) -> None:

@@ -53,12 +53,15 @@ def soak(
         interventions.add_row(name, str(times))
     console.print(interventions)
     broken = sum(found.limits_broken.values())
+    for line in found.by_others:
+        console.print(line, style="yellow", markup=False, soft_wrap=True)
     for line in (*found.exceptions, *found.unexplained):
         console.print(line, style="red", markup=False, soft_wrap=True)
     output.finish(
         {"robot": robot, "seed": seed, **found.as_dict()},
         json,
         f"{found.commands} commands, {broken} limits broken, {len(found.exceptions)} exceptions,"
+        f" {len(found.by_others)} nodes late while other work had the processors,"
         f" {len(found.unexplained)} things unexplained",
     )
     if broken or found.exceptions or found.unexplained:
