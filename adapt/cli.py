@@ -17,6 +17,7 @@ from adapt.commands import (
     bench_online,
     bench_planner,
     bench_recorder,
+    bench_recovery,
     bench_replay,
     bench_safety,
     bench_soak,
@@ -71,6 +72,7 @@ bench.app.command("gate")(bench_gate.gate)
 bench.app.command("online")(bench_online.online)
 bench.app.command("planner")(bench_planner.planner)
 bench.app.command("recorder")(bench_recorder.recorder)
+bench.app.command("recovery")(bench_recovery.recovery)
 bench.app.command("replay")(bench_replay.replay)
 bench.app.command("safety")(bench_safety.safety)
 bench.app.command("soak")(bench_soak.soak)

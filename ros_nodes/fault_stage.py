@@ -12,6 +12,7 @@ import numpy as np
 
 from adapt.errors import UserError
 from adapt.robot.load import load_robot
+from adapt.sim.faults import Fault
 from ros_nodes.node_table import Options
 from ros_nodes.other_work import OtherWork
 from ros_nodes.processes import Death, NodeProcess
@@ -20,6 +21,7 @@ from ros_nodes.witness import Witness
 
 PATIENCE_S = 120.0
 """As long as a node may take to come back on a machine that does other things besides."""
+ANSWER_S = 10.0
 CALLS = {"stopped": "/safety/reset", "dry_run": "/safety/arm"}
 """What leads out of a state of the safety node."""
 HARDWARE = 25
@@ -99,6 +101,23 @@ class Stage:
     def wait(self, seconds: float) -> None:
         """Let time pass while the nodes are looked after."""
         self.witness.until(lambda: False, seconds, self.tend)
+
+    def strike(self, fault: Fault) -> None:
+        """Let what the stand-in measures arrive wrong; it begins when the stand-in says so.
+
+        Raises:
+            UserError: it does not.
+        """
+        request, heard = {"fault": fault.model_dump()}, len(self.witness.events)
+        self.witness.tell_stand_in(request)
+        self.until(
+            lambda: any(
+                each["kind"] == "stand_in_changed" and each["detail"] == request
+                for each in self.witness.events[heard:]
+            ),
+            f"the stand-in's answer to the fault '{fault.kind}'",
+            ANSWER_S,
+        )
 
     def until_running(self) -> None:
         """Do what an operator does until the robot is driven: reset a stop, arm, wait.

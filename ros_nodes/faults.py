@@ -97,7 +97,7 @@ def sensed(kind: str, duration_s: float, **more: float) -> Strike:
 
     @contextmanager
     def strike(stage: Stage) -> Iterator[None]:
-        stage.witness.tell_stand_in({"fault": fault.model_dump()})
+        stage.strike(fault)
         yield
 
     return strike

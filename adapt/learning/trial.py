@@ -9,6 +9,10 @@ A turn ends at once where the safety node takes over or the planner's prediction
 version can be blamed for, such as a proposal that is not finite, costs a candidate the trial. Alarms that a
 busy machine or a broken robot raises too (once in 100 s was seen, whoever drove) cost it the pair, and the
 trial when they were raised against it more often than against the incumbent.
+
+Somebody beside the robot may stop it, as when it falls. That costs a candidate the trial; but before its
+turn has settled the robot may have been falling when it took over, so that counts as an alarm, and costs no
+pair. An incumbent's turn goes on when the robot is on its feet again.
 """
 
 from __future__ import annotations
@@ -34,7 +38,11 @@ NO_FAULT_OF_A_VERSION = ("sensor_missing", "sensor_late", "clock_jump", "shutdow
 ALARMS = {
     "prediction_error": "its predictions proved wrong",
     "proposal_late": "its plans did not come in time",
+    "called": "somebody stopped the robot",
+    "emergency_stop": "somebody stopped the robot",
 }
+BY_HAND = ("called", "emergency_stop")
+"""Why the safety node stops for somebody beside the robot."""
 
 
 @dataclass(slots=True)
@@ -142,6 +150,8 @@ class Trial:
         reason = str(detail.get("reason", ""))
         if kind.startswith("limited_"):
             self._limited += 1 + int(detail.get("held_back", 0))
+        elif kind == "safety_stopped" and reason in BY_HAND and self.drives == self.incumbent:
+            self._note(reason)
         elif kind == "prediction_error" and detail.get("version") == self.drives:
             self._cut_short(kind)
         elif kind in ("safety_fallback", "safety_stopped") and (
@@ -165,11 +175,17 @@ class Trial:
         self._number += 1
         return [Event("trial_pair", {"version": self.candidate, **self._gate.evidence()})]
 
-    def _cut_short(self, reason: str) -> None:
+    def _note(self, reason: str) -> bool:
+        """Write down what speaks against the version that drives; False where it does not drive yet."""
         last = self._last
         if self._lost or last is None or last.version != self.drives:
-            return
+            return False
         self._count(self._written(self._first or last, last, self.drives, None, reason))
+        return True
+
+    def _cut_short(self, reason: str) -> None:
+        if not self._note(reason):
+            return
         self._begin_turn()
         self._pair.clear()
         self._number += 1
@@ -210,9 +226,11 @@ class Trial:
         self._alarms[turn.version] += 1
         if turn.version != self.candidate:
             return
-        self._gate.lose_pair()
+        by_hand, settled = turn.ended in BY_HAND, turn.ticks > 0
+        if not by_hand:
+            self._gate.lose_pair()
         mine, other = self._alarms[self.candidate], self._alarms[self.incumbent]
-        if turn.ended not in ALARMS:
+        if turn.ended not in ALARMS or (by_hand and settled):
             self._lost = f"the safety node took over while it drove ({turn.ended.replace('_', ' ')})"
         elif mine >= other + self._settings.most_alarms:
             self._lost = f"{ALARMS[turn.ended]} in {mine} of its turns, those of the incumbent in {other}"

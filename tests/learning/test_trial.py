@@ -139,6 +139,8 @@ def drive_until_turn_of(stage: Stage, version: str) -> None:
 def test_a_fault_of_the_candidate_ends_the_trial_at_once_and_for_good(tmp_path, kind, detail):
     stage = Stage(tmp_path, {PARENT: 0.02, CHILD: 0.01})
     drive_until_turn_of(stage, CHILD)
+    while not stage.trial._errors:
+        stage.live(1)
     stage.trial.hear(kind, detail)
     decision = stage.trial.decide()
     assert decision.kind == "reject" and decision.reason.startswith("the safety node took over")
@@ -171,6 +173,34 @@ def test_an_alarm_costs_the_pair_and_two_more_than_the_incumbents_the_trial(tmp_
     stage.ledger.close()
     again = Stage(tmp_path, {PARENT: 0.02, CHILD: 0.01}, first=stage.arm.index)
     assert again.trial.decide() == decision
+
+
+def test_who_takes_over_a_robot_that_falls_is_not_to_blame_as_long_as_others_fall_too(tmp_path):
+    stage = Stage(tmp_path, {PARENT: 0.02, CHILD: 0.01})
+    stopped = "safety_stopped", {"reason": "called"}
+    for _ in range(3):
+        drive_until_turn_of(stage, PARENT)
+        while not stage.trial._errors:
+            stage.live(1)
+        measured = len(stage.trial._errors)
+        stage.trial.hear(*stopped)  # its turn goes on when it is on its feet again
+        assert stage.trial.drives == PARENT and len(stage.trial._errors) == measured
+        drive_until_turn_of(stage, CHILD)
+        assert not stage.trial._errors
+        stage.trial.hear(*stopped)
+        assert stage.trial.drives == PARENT and stage.trial.decide().kind == "undecided"
+        assert stage.trial.evidence()["pairs_lost_by_alarm"] == 0
+    for _ in range(2):
+        drive_until_turn_of(stage, CHILD)
+        assert stage.trial.decide().kind == "undecided"
+        stage.trial.hear(*stopped)
+    assert stage.trial.decide().reason == (
+        "somebody stopped the robot in 5 of its turns, those of the incumbent in 3"
+    )
+    assert verify_ledger(stage.path) == []
+    stage.ledger.close()
+    again = Stage(tmp_path, {PARENT: 0.02, CHILD: 0.01}, first=stage.arm.index)
+    assert again.trial.decide().kind == "reject"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +263,7 @@ def test_the_two_sides_of_a_bet_never_both_win(pairs):
     assert min(up.e_value, down.e_value) <= 1.0 + 1e-9
 
 
-HAPPENINGS = st.sampled_from(["drive", "rest", "sealed", "gap", "alarm", "late", "limit", "restart"])
+HAPPENINGS = st.sampled_from(["drive", "rest", "sealed", "gap", "alarm", "late", "stop", "limit", "restart"])
 
 
 @settings(max_examples=25)
@@ -253,6 +283,8 @@ def test_whatever_happens_the_ledger_verifies_and_a_restart_knows_the_same(happe
                 stage.arm.index += count
             elif happening == "limit":
                 stage.trial.hear("limited_velocity", {"held_back": count})
+            elif happening == "stop":
+                stage.trial.hear("safety_stopped", {"reason": "called"})
             elif happening in ("alarm", "late"):
                 kind = "prediction_error" if happening == "alarm" else "safety_fallback"
                 stage.trial.hear(kind, {"version": drives, "reason": "proposal_late"})
