@@ -13,8 +13,8 @@ import torch
 from adapt.bags.incident import Criterion, Incident, list_incidents
 from adapt.bags.replay import bag_ticks
 from adapt.errors import UserError
-from adapt.evaluation.adaptation import complete_runs, measured_entries, measured_unit, run_windows
-from adapt.evaluation.open_loop import OpenLoopError, open_loop_error
+from adapt.evaluation.adaptation import complete_runs, measured_entries, run_windows
+from adapt.evaluation.model_error import error_unit, model_error
 from adapt.evaluation.proposals import propose_again, rms_distance
 from adapt.model.checkpoint import load_card, load_checkpoint, shipped_checkpoint
 from adapt.model.windows import Windows
@@ -23,8 +23,6 @@ from adapt.registry.registry import Registry
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.tick import FloatArray, Tick
 
-LATENT = "1 (latent)"
-"""The unit of the errors of models whose latents cannot be read as observations."""
 FAILED_SHARE = 0.9
 """Of the error of the version that failed: what is not clearly better has not learned from it."""
 
@@ -107,11 +105,11 @@ def _verdicts(
             verdicts.append(_verdict(incident, name, None, "", why))
             continue
         try:
-            error = _error(model, windows, specification)
+            error = model_error(specification, model, windows)
         except ValueError as problem:
             verdicts.append(_verdict(incident, name, None, "", str(problem)))
             continue
-        unit = measured_unit(specification) if model.settings.readable else LATENT
+        unit = error_unit(specification, model)
         worst = int(np.argmax(error.by_window))
         where = f"worst {after_s[worst]:+.1f} s from the trigger"
         if model.settings.readable:
@@ -144,8 +142,8 @@ def failed_bound(
     if not len(windows):
         raise UserError(f"{incident.bag}: no unbroken run of complete ticks in the stretch: widen it")
     return Criterion(
-        at_most=FAILED_SHARE * _error(model, windows, specification).total,
-        unit=measured_unit(specification) if model.settings.readable else LATENT,
+        at_most=FAILED_SHARE * model_error(specification, model, windows).total,
+        unit=error_unit(specification, model),
         from_s=None if stretch is None else stretch.from_s,
         to_s=None if stretch is None else stretch.to_s,
         reason=f"{FAILED_SHARE:g} of the error of version {version}, which drove",
@@ -230,15 +228,6 @@ def _proposed_apart(
     after_s = (np.array(found.stamp_ns, dtype=np.int64) - incident.card.stamp_ns) * 1e-9
     inside = (first <= after_s) & (after_s <= last)
     return rms_distance(found.proposed[inside], found.applied[inside])
-
-
-@torch.no_grad()
-def _error(model: WorldModel, windows: Windows, specification: RobotSpecification) -> OpenLoopError:
-    if model.settings.readable:
-        return open_loop_error(model, windows, measured_entries(specification))
-    squares = model.forecast_error(windows).double().square()
-    roots = (squares.mean(dimensions).sqrt().numpy() for dimensions in ((0, 1), (0, 2), (1, 2)))
-    return OpenLoopError(float(squares.mean().sqrt()), *roots)
 
 
 def _verdict(incident: Incident, version: str, error: float | None, unit: str, why: str) -> Verdict:

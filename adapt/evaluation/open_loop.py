@@ -56,15 +56,24 @@ def open_loop_error(
     Raises:
         ValueError: there is no window, or a forecast is not finite.
     """
-    if len(windows) == 0:
-        raise ValueError("an error needs at least one window")
     parts = []
     for start in range(0, len(windows), batch):
         some = windows.select(slice(start, start + batch))
         forecast = model.forecast(some)
         seen = some.observation[:, -forecast.shape[1] :]
         parts.append((forecast - seen)[..., entries or slice(None)].double().square())
-    squares = torch.cat(parts)
+    return summarised(parts)
+
+
+def summarised(parts: Sequence[Tensor]) -> OpenLoopError:
+    """The error, from its squares in batches of windows, each of shape (B, T, O).
+
+    Raises:
+        ValueError: there is no window, or a square is not finite.
+    """
+    if not parts:
+        raise ValueError("an error needs at least one window")
+    squares = torch.cat(list(parts)).double()
     total = math.sqrt(float(squares.mean()))
     if not math.isfinite(total):
         raise ValueError("a forecast is not finite")

@@ -17,6 +17,7 @@ from adapt.evaluation.adaptation import (
     run_of,
     run_windows,
 )
+from adapt.evaluation.model_error import error_unit, model_error
 from adapt.evaluation.open_loop import (
     CommandPlusOffset,
     Forecaster,
@@ -92,11 +93,12 @@ def compare(
 ) -> Comparison:
     """Open-loop errors of models, and of two forecasts that need none, on the same ticks.
 
-    For what is measured see `measured_entries`.
+    For what is measured see `model_error`: where latents cannot be read as observations, there is nothing to
+    compare the models with.
 
     Args:
         specification: the robot.
-        models: by name.
+        models: by name; their latents can all be read as observations, or none's.
         ticks: in order.
         report: called with each block.
 
@@ -109,12 +111,12 @@ def compare(
     # What two blocks share holds every window and every stretch that would lie across their border.
     shared = length + -(-(shown - length) // STRIDE) * STRIDE
     entries = measured_entries(specification)
-    forecasters: dict[str, Forecaster] = {
-        **models,
-        "command_plus_offset": CommandPlusOffset(specification),
-        "hold_last": HoldLast(specification),
-    }
-    errors: dict[str, list[OpenLoopError]] = {name: [] for name in forecasters}
+    hidden = next((model for model in models.values() if not model.settings.readable), None)
+    others: dict[str, Forecaster] = {}
+    if hidden is None:
+        others["command_plus_offset"] = CommandPlusOffset(specification)
+        others["hold_last"] = HoldLast(specification)
+    errors: dict[str, list[OpenLoopError]] = {name: [] for name in (*models, *others)}
     now_ns, liveliest = [], _Liveliest(length, shown)
     for block in blocks(ticks, shared + BLOCK_WINDOWS * STRIDE, shared):
         liveliest.feed(block.run)
@@ -125,8 +127,10 @@ def compare(
         if len(windows) == 0:
             continue
         now_ns.append(fresh.stamp_ns[history : len(fresh.stamp_ns) - horizon : STRIDE])
-        for name, each in forecasters.items():
-            errors[name].append(open_loop_error(each, windows, entries))
+        for name, model in models.items():
+            errors[name].append(model_error(specification, model, windows))
+        for name, other in others.items():
+            errors[name].append(open_loop_error(other, windows, entries))
     if liveliest.run is None:
         raise UserError(
             f"nothing to measure on: no unbroken run of {length} complete ticks is left"
@@ -134,8 +138,8 @@ def compare(
         )
     stamps = np.concatenate(now_ns)
     return Comparison(
-        entries=short_names(specification.observation_names[entries]),
-        unit=measured_unit(specification),
+        entries=("latent",) if hidden else short_names(specification.observation_names[entries]),
+        unit=error_unit(specification, hidden) if hidden else measured_unit(specification),
         step_s=specification.period_s,
         time_s=(stamps - stamps[0]) * 1e-9,
         errors={name: pooled(parts) for name, parts in errors.items()},

@@ -165,7 +165,10 @@ def add_learning(report: Report, specification: RobotSpecification, learning: di
 def add_forecasts(
     report: Report, specification: RobotSpecification, comparison: Comparison, models: dict[str, WorldModel]
 ) -> None:
-    """The liveliest stretch of the measured time, with what each model foretold."""
+    """The liveliest stretch of the measured time, with what each model foretold, where that can be read."""
+    if not all(model.settings.readable for model in models.values()):
+        report.text("The latents of these models cannot be read as observations: there is nothing to draw.")
+        return
     run = comparison.liveliest
     windows = run_windows(specification, run, specification.horizon_ticks)
     channel = specification.action.targets

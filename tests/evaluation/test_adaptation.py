@@ -13,6 +13,7 @@ from adapt.learning.ledger import Ledger
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.update import UpdateSettings
 from adapt.learning.verification import verify_ledger
+from adapt.model.world_model import WorldModel
 
 QUICK = LearnerSettings(fresh_adapt_s=10.0, update=UpdateSettings(steps=40, learning_rate=5e-3, pull=0.0))
 
@@ -77,3 +78,14 @@ def test_runs_end_where_a_tick_is_missing_or_not_complete():
 def test_nothing_left_to_measure_is_told(tmp_path):
     with pytest.raises(UserError, match="learn from fewer minutes"):
         compare(ROBOT, {}, ticks_of(20, seed=4))
+
+
+def test_models_whose_latents_cannot_be_read_are_compared_in_latents_alone():
+    model = small_model()
+    hidden = WorldModel(ROBOT, model.settings.model_copy(update={"readable": False, "linear_rank": 0})).eval()
+    found = compare(ROBOT, {"before": hidden, "latest": hidden}, ticks_of(300, seed=3))
+    assert found.entries == ("latent",) and found.unit == "1 (latent)"
+    assert set(found.errors) == {"before", "latest"}
+    error = found.errors["before"]
+    assert error.by_entry.shape == (1,) and error.total == pytest.approx(float(error.by_entry[0]))
+    assert len(error.by_window) == len(found.time_s)

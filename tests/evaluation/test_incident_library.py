@@ -5,7 +5,8 @@ from payload_incident import ROBOT, driven, version_that_knows_the_payload, writ
 
 from adapt.bags.incident import Criterion, bless, load_incident
 from adapt.errors import UserError
-from adapt.evaluation.incident_library import LATENT, blessed_incidents, failed_bound, judge, load_versions
+from adapt.evaluation.incident_library import blessed_incidents, failed_bound, judge, load_versions
+from adapt.evaluation.model_error import LATENT
 from adapt.model.checkpoint import load_card, shipped_checkpoint
 from adapt.registry.registry import Registry
 
