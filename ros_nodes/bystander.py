@@ -39,10 +39,12 @@ class Attempts:
     Attributes:
         attempts: in order.
         ended: whether what was waited for came.
+        until_s: the robot's clock at the end.
     """
 
     attempts: list[Attempt]
     ended: bool
+    until_s: float
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -65,15 +67,16 @@ class Bystander:
         """
         stage = self._stage
         stage.until_running()
-        heard, begin_ns = len(self._witness.events), self._now_ns()
+        stage.until(lambda: self._witness.proposals, "a proposal")
+        heard, begin_ns = len(self._witness.events), self.now_ns
 
         def over() -> bool:
             return bool(
-                self._heard("stand_in_fell", heard) or self._now_ns() - begin_ns >= seconds * 1e9 or done()
+                self._heard("stand_in_fell", heard) or self.now_ns - begin_ns >= seconds * 1e9 or done()
             )
 
         stage.until(over, "the end of an attempt", timeout_s=60.0 * max(1.0, seconds))
-        end_ns, version = self._now_ns(), self.version
+        end_ns, version = self.now_ns, self.version
         stage.until(self._at_rest, "rest")
         self._witness.tell_stand_in({"put_back": True})
         stage.until(lambda: self._heard("stand_in_put_back", heard), "being put back")
@@ -94,7 +97,8 @@ class Bystander:
     def _heard(self, kind: str, since: int) -> list[dict[str, Any]]:
         return [each for each in self._witness.events[since:] if each["kind"] == kind]
 
-    def _now_ns(self) -> int:
+    @property
+    def now_ns(self) -> int:
         """The robot's clock: proposals carry it also where commands have no stamp."""
         return self._witness.proposals[-1].sent_ns
 
@@ -127,4 +131,4 @@ def drive_again_and_again(
             driven_s += attempts[-1].seconds
             falls = sum(each.fell for each in attempts)
             progress(min(1.0, driven_s / most_s), f"{falls} falls in {len(attempts)} attempts")
-        return Attempts(attempts, ended(bystander))
+        return Attempts(attempts, ended(bystander), bystander.now_ns * 1e-9)

@@ -44,11 +44,10 @@ PARAMETERS: dict[str, Any] = {
     "rate_hz": 0.0,
     "publish_clock": False,
     "clock_hz": 200.0,
+    "start_s": 1.0,
     "speed": 1.0,
     "real_time_priority": 0,
 }
-SIMULATED_START_NS = 1_000_000_000
-"""ROS takes a simulated time of zero for no time at all."""
 
 
 class StandInNode(Node):
@@ -60,7 +59,8 @@ class StandInNode(Node):
             the limits.
         rate_hz: measurements a second; 0 for twice the robot's rate.
         publish_clock: be the source of simulated time, on /clock with `clock_hz`, `speed` times as fast
-            as the wall. Without it, simulated time is wall time.
+            as the wall, from `start_s`: a store that has seen a time sees no earlier one. Without it,
+            simulated time is wall time.
         real_time_priority: 1 to 99 where others may take the processor, which hardware does not share.
     Topic: /stand_in/set (std_msgs/String) {"field": "payload_mass", "value": 0.2} changes one number of
         the scenario; {"fault": {"kind": "frozen", "duration_s": 2.0}} lets what is measured arrive wrong
@@ -82,7 +82,10 @@ class StandInNode(Node):
             raise UserError("parameters 'rate_hz' and 'speed' of node 'stand_in': must be above 0")
         self._beats = max(1, round(parameters["clock_hz"] / rate_hz)) if self._own_clock else 1
         self._beat_ns = round(1e9 / rate_hz / self._beats)
-        self._start_ns = SIMULATED_START_NS if self._own_clock else int(self.get_clock().now().nanoseconds)
+        if not parameters["start_s"] > 0:  # ROS takes a simulated time of zero for no time at all
+            raise UserError("parameter 'start_s' of node 'stand_in': must be above 0")
+        start_ns = round(parameters["start_s"] * 1e9)
+        self._start_ns = start_ns if self._own_clock else int(self.get_clock().now().nanoseconds)
         self._began_ns = time.monotonic_ns()
         self._stand_in = make_stand_in(
             self._robot,

@@ -15,6 +15,8 @@ from adapt.files import write_text
 if TYPE_CHECKING:
     from rich.table import Table
 
+MEASUREMENTS = 4
+"""In each tick: what was measured half a tick ago is late for a policy that acts at once."""
 AT_ONCE = "at_once.yaml"
 """The robot file without a dead time, as docs/redistillation.md tells to write it."""
 
@@ -32,7 +34,9 @@ def recovery(
     most_minutes: Annotated[
         float, typer.Option(min=0.1, help="Of the robot's time, until it has to be told, and to be admitted.")
     ] = 15.0,
-    speed: Annotated[float, typer.Option(min=0.05, help="Of simulated time, against the wall's.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option(min=0.05, help="Of simulated time, against the wall's: slower is more punctual.")
+    ] = 0.3,
     attempts: Annotated[int, typer.Option(min=1, help="That are measured in the end.")] = 20,
     seconds: Annotated[float, typer.Option(min=1.0, help="Length of an attempt.")] = 10.0,
     workers: WorkerCount = None,
@@ -49,6 +53,7 @@ def recovery(
     import os
 
     from adapt.commands.recover import recover
+    from adapt.robot.load import load_robot
 
     table, drive = ros.live("node_table"), ros.live("bystander").drive_again_and_again
     ros.live("environment").stay_on_this_machine(os.environ)
@@ -58,13 +63,18 @@ def recovery(
     at_once = store / AT_ONCE
     write_text(at_once, without_dead_time(robot))
     common = {"checkpoint": checkpoint, "command": command, "scenario": scenario}
-    overrides = {
+    sensed_hz = MEASUREMENTS * load_robot(robot).rate_hz
+    overrides: dict[str, dict[str, Any]] = {
         "planner": {"controller": "policy"},
-        "stand_in": {"speed": speed},
+        "stand_in": {"speed": speed, "rate_hz": sensed_hz, "clock_hz": 2 * sensed_hz},
         "recorder": {"continuous": True},
     }
 
+    until_s = 0.0
+
     def phase(name: str, robot_file: str, attempt_s: float, most_s: float, event: str | None = None) -> Any:
+        nonlocal until_s
+        overrides["stand_in"]["start_s"] = until_s + 1.0
         options = table.Options(
             robot_file, store, sim=True, simulated_time=True, overrides=overrides, **common
         )
@@ -77,6 +87,7 @@ def recovery(
                 lambda seen: event is not None and bool(seen.events(event)),
                 lambda share, note: bar.update(task, completed=share, note=note),
             )
+        until_s = found.until_s
         output.console().print(_table(name, found.attempts))
         return found
 

@@ -166,6 +166,13 @@ def replay(
             f"learned from {learned.ticks} ticks ({learned.ticks / specification.rate_hz / 60:.1f} min):"
             f" {learned.status['candidates']} candidates, {admitted} admitted"
         )
+        if (told := data["learning"]["updates_do_not_suffice"]) is not None:
+            console.print(
+                f"updates do not suffice: error {told['error']:.2f}, allowed {told['allowed']:.2f}:"
+                f" adapt recover --robot {robot} --store {out / 'store'}",
+                style="yellow",
+                soft_wrap=True,
+            )
     console.print(f"report: {page}; for Foxglove: {out / VIEWER}", soft_wrap=True)
     output.finish({**data, "report": str(page), "viewer": str(out / VIEWER)}, json)
 

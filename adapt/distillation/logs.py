@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,7 @@ from adapt.learning.settings import LearnerSettings
 from adapt.learning.splits import Split
 from adapt.model.windows import Windows
 from adapt.robot.specification import RobotSpecification
-from adapt.sim.mechanics import simulation_of
-from adapt.stream.tick import FloatArray, Tick
+from adapt.stream.tick import Tick
 
 LEAST_SHARE = 0.05
 """Of the ticks; a command that was given for less is not one of the logs."""
@@ -73,24 +72,8 @@ def gather(spec: RobotSpecification, ticks: Iterable[Tick], ledger: Ledger, cloc
         reasons = ", ".join(f"{reason} ({count})" for reason, count in buffer.refused.items()) or "no ticks"
         raise UserError(f"robot {spec.name}: nothing to learn from in these logs: {reasons}")
     kept = [ledger.ticks_of(each) for each in segments]
-    pieces = Reader(spec).pieces(run for each in kept for run in on_its_feet(spec, each))
+    pieces = Reader(spec).pieces((each.observation, each.applied) for each in kept)
     return Logs(segments, pieces, buffer.windows(segments), _commands(kept), dict(buffer.refused))
-
-
-def on_its_feet(spec: RobotSpecification, ticks: SegmentTicks) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Observation (L, O) and applied action (L, A) of each stretch in which the robot does not lie: no
-    simulator is asked what a robot does that has fallen.
-    """
-    tilt = simulation_of(spec).fall.tilt_degrees
-    down = np.zeros(len(ticks.observation), dtype=bool)
-    for key, channel in spec.channels.items():
-        if tilt is not None and channel.transform == "projected_gravity":
-            gravity = ticks.observation[:, spec.channel_slice(key)]
-            down |= -gravity[:, 2] < np.cos(np.radians(tilt))
-    borders = np.flatnonzero(np.diff(down)) + 1
-    for stretch in np.split(np.arange(len(down)), borders):
-        if not down[stretch[0]]:
-            yield ticks.observation[stretch], ticks.applied[stretch]
 
 
 def _commands(ticks: list[SegmentTicks]) -> tuple[tuple[float, ...], ...]:

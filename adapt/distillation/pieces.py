@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from adapt.stream.tick import FloatArray
 
 PIECE_S = 0.5
 """Length of a piece: a step of a walking robot."""
+FALLING = 0.5
+"""Of the tilt at which a simulated robot has fallen, by the robot file. Beyond it nothing is looked at: no
+simulator is asked how its robot falls, and a real one lies, and is picked up."""
 STILL = 0.02
 """Of the width of its limits; where no action moves by more, a piece tells nothing."""
 
@@ -36,6 +39,10 @@ class Reader:
                 across, along = (each.ravel() for each in np.meshgrid(x, y))
                 plane = np.linalg.pinv(np.stack([np.ones_like(across), across, along], axis=1))
                 self._planes.append((spec.channel_slice(key), plane))
+        tilt = None if spec.simulation is None else spec.simulation.fall.tilt_degrees
+        gravities = [key for key, each in spec.channels.items() if each.transform == "projected_gravity"]
+        self._down = [spec.channel_slice(key).start + 2 for key in gravities if tilt is not None]
+        self._upright = np.cos(np.radians(FALLING * (tilt or 0.0)))
         self.ticks = max(2, round(PIECE_S * spec.rate_hz))
         self._moves = STILL * np.array([np.ptp(each.position) for each in spec.action.limits.values()])
 
@@ -57,7 +64,7 @@ class Reader:
             shape (N, D, P), P ticks each.
         """
         found = [np.empty((0, len(self.names), self.ticks), np.float32)]
-        for observation, action in runs:
+        for observation, action in self._on_its_feet(runs):
             count = len(observation) // self.ticks
             if count == 0:
                 continue
@@ -67,6 +74,17 @@ class Reader:
             moving = (moves > self._moves).any(axis=1)
             found.append(read.reshape(count, self.ticks, -1).transpose(0, 2, 1)[moving].astype(np.float32))
         return np.concatenate(found)
+
+    def _on_its_feet(
+        self, runs: Iterable[tuple[FloatArray, FloatArray]]
+    ) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """The stretches of runs in which the robot neither lies nor falls."""
+        for observation, action in runs:
+            stands = (-observation[:, self._down] >= self._upright).all(axis=1)
+            borders = np.flatnonzero(np.diff(stands)) + 1
+            for stretch in np.split(np.arange(len(stands)), borders):
+                if len(stretch) and stands[stretch[0]]:
+                    yield observation[stretch], action[stretch]
 
     def _read(self, observation: FloatArray, action: FloatArray) -> FloatArray:
         away = action - np.where(self._anchored, observation[:, self._anchor], 0.0)

@@ -68,6 +68,10 @@ def replay_data(
             "candidates": learned.status["candidates"],
             "incumbent": learned.status["incumbent"],
             "gate": decisions,
+            "updates_do_not_suffice": next(
+                (each.event.detail for each in learned.events if each.event.kind == "updates_do_not_suffice"),
+                None,
+            ),
         }
     return data
 

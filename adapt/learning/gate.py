@@ -46,6 +46,8 @@ class TrialSettings(Settings):
     """So much motion is measured in each turn."""
     settle_s: float = Field(default=0.6, ge=0)
     """After each change of the version, and after each interruption, so much is not measured."""
+    inherits_s: float = Field(default=2.0, ge=0)
+    """Somebody who stops a candidate so soon after it took over may stop what another version began."""
     still: float = Field(default=0.1, ge=0)
     """A tick is no motion where neither the command nor what tracks it moves by so many tracking scales."""
     margin: float = Field(default=0.1, gt=0, lt=1)

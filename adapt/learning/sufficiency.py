@@ -62,7 +62,7 @@ class Sufficiency:
             return []
         if not (tick.valid.all() and np.isfinite(tick.observation).all() and np.isfinite(tick.command).all()):
             return []
-        seen, wanted = (torch.from_numpy(each[None]) for each in (tick.observation, tick.command))
+        seen, wanted = (torch.tensor(each[None]) for each in (tick.observation, tick.command))
         self._cost += float(self._task.cost(seen, wanted).mean())
         self._ticks += 1
         if self._ticks < self._needed:

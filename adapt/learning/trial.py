@@ -10,8 +10,8 @@ version can be blamed for, such as a proposal that is not finite, costs a candid
 busy machine or a broken robot raises too (once in 100 s was seen, whoever drove) cost it the pair, and the
 trial when they were raised against it more often than against the incumbent.
 
-Somebody beside the robot may stop it, as when it falls. That costs a candidate the trial; but before its
-turn has settled the robot may have been falling when it took over, so that counts as an alarm, and costs no
+Somebody beside the robot may stop it, as when it falls. That costs a candidate the trial; but soon after it
+took over (`inherits_s`), the robot may have been falling already, so that counts as an alarm, and costs no
 pair. An incumbent's turn goes on when the robot is on its feet again.
 """
 
@@ -226,11 +226,12 @@ class Trial:
         self._alarms[turn.version] += 1
         if turn.version != self.candidate:
             return
-        by_hand, settled = turn.ended in BY_HAND, turn.ticks > 0
+        by_hand = turn.ended in BY_HAND
+        lasted_s = (turn.last_stamp_ns - turn.first_stamp_ns) * 1e-9
         if not by_hand:
             self._gate.lose_pair()
         mine, other = self._alarms[self.candidate], self._alarms[self.incumbent]
-        if turn.ended not in ALARMS or (by_hand and settled):
+        if turn.ended not in ALARMS or (by_hand and lasted_s >= self._settings.inherits_s):
             self._lost = f"the safety node took over while it drove ({turn.ended.replace('_', ' ')})"
         elif mine >= other + self._settings.most_alarms:
             self._lost = f"{ALARMS[turn.ended]} in {mine} of its turns, those of the incumbent in {other}"

@@ -68,10 +68,11 @@ class HiddenRobot(ABC, Generic[ScenarioKind]):
 
     def put_back(self) -> None:
         """Put the robot back to where it started, as somebody does who picks it up; its time goes on, and
-        commands that were on their way are lost.
+        commands that were on their way are lost. It is let go at once, and does what it did before the first
+        command until the next.
         """
         self._on_the_way.clear()
-        self._wanted, self._commanded = self._at_start, False
+        self._wanted, self._commanded = self._at_start, True
         self._return()
 
     def set(self, field: str, value: Any) -> None:

@@ -55,7 +55,8 @@ class StandIn(Protocol):
 
     def put_back(self) -> None:
         """Put the robot back to where it started, as somebody does who picks it up; its time goes on, and
-        commands that were on their way are lost.
+        commands that were on their way are lost. It is let go at once, and does what it did before the first
+        command until the next.
         """
         ...
 

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapt.distillation.logs import on_its_feet
-from adapt.learning.segment import SegmentTicks
+from adapt.distillation.pieces import Reader
 from adapt.robot.load import load_robot
 
 GO2 = load_robot("go2")
+READER = Reader(GO2)
 
 
-def test_a_robot_that_lies_is_not_looked_at() -> None:
-    tilt = np.radians([0, 5, 30, 59, 61, 120, 180, 70, 20, 0, 80])
-    observation = np.arange(len(tilt), dtype=np.float64)[:, None] * np.ones(GO2.observation_size)
-    gravity = np.stack([np.sin(tilt), np.zeros_like(tilt), -np.cos(tilt)], axis=1)
-    observation[:, GO2.channel_slice("projected_gravity")] = gravity
-    applied = np.arange(len(tilt), dtype=np.float64)[:, None] * np.ones(GO2.action_size)
-    stamps = np.arange(len(tilt)) * 20_000_000
-    stretches = list(on_its_feet(GO2, SegmentTicks(stamps, observation, applied)))
-    assert [seen[:, 0].tolist() for seen, _ in stretches] == [[0, 1, 2, 3], [8, 9]]
-    assert [done[:, 0].tolist() for _, done in stretches] == [[0, 1, 2, 3], [8, 9]]
+def pieces(tilt_degrees: np.ndarray) -> list[list[float]]:
+    """The first joint of each piece that is found, which counts the ticks; the robot moves all the time."""
+    count, tilt = len(tilt_degrees), np.radians(tilt_degrees)
+    observation = np.zeros((count, GO2.observation_size))
+    observation[:, GO2.channel_slice("joint_position")] = np.arange(count)[:, None]
+    observation[:, GO2.channel_slice("projected_gravity")] = np.stack(
+        [np.sin(tilt), np.zeros(count), -np.cos(tilt)], axis=1
+    )
+    found = READER.pieces([(observation, np.arange(count)[:, None] * np.ones(GO2.action_size))])
+    joint = READER.names.index("joint_position/FR_hip_joint")
+    return [[each[joint, 0], each[joint, -1]] for each in found]
+
+
+def test_a_robot_that_falls_or_lies_is_not_looked_at() -> None:
+    ticks = READER.ticks
+    upright, fallen = np.full(ticks + 5, 20.0), np.array([31.0, 60.0, 120.0, 180.0, 70.0, 31.0])
+    assert pieces(np.concatenate([upright, fallen, upright])) == [
+        [0, ticks - 1],
+        [ticks + 11, 2 * ticks + 10],
+    ]
+    assert pieces(np.full(4 * ticks, 45.0)) == []
+    assert len(pieces(np.full(4 * ticks, -29.0))) == 4
