@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def busy_processes(count: int) -> Iterator[None]:
-    """Keep so many cores busy as long as the context lasts."""
+def busy_processes(count: int) -> Iterator[list[int]]:
+    """Keep so many cores busy as long as the context lasts; gives the ids of the processes."""
     processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
-        yield
+        yield [process.pid for process in processes]
     finally:
         for process in processes:
             process.kill()

@@ -103,7 +103,7 @@ def sensed(kind: str, duration_s: float, **more: float) -> Strike:
     return strike
 
 
-def no_processor(stage: Stage) -> AbstractContextManager[None]:
+def no_processor(stage: Stage) -> AbstractContextManager[object]:
     """Twice as many busy processes as there are cores."""
     return busy_processes(2 * (os.cpu_count() or 1))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from adapt.commands import output, ros
+from adapt.commands.identify import LEDGER
 from adapt.commands.pretrain import WorkerCount
 from adapt.errors import UserError
 from adapt.files import write_text
@@ -57,7 +58,7 @@ def recovery(
 
     table, drive = ros.live("node_table"), ros.live("bystander").drive_again_and_again
     ros.live("environment").stay_on_this_machine(os.environ)
-    if (store / "ledger.sqlite").exists():
+    if (store / LEDGER).exists():
         raise UserError(f"{store}: holds the ledger of an earlier run: give another --store")
     store.mkdir(parents=True, exist_ok=True)
     at_once = store / AT_ONCE

@@ -17,7 +17,7 @@ from adapt.evaluation.adaptation import (
     run_of,
     run_windows,
 )
-from adapt.evaluation.model_error import error_unit, model_error
+from adapt.evaluation.model_error import LATENT, model_error
 from adapt.evaluation.open_loop import (
     CommandPlusOffset,
     Forecaster,
@@ -139,7 +139,7 @@ def compare(
     stamps = np.concatenate(now_ns)
     return Comparison(
         entries=("latent",) if hidden else short_names(specification.observation_names[entries]),
-        unit=error_unit(specification, hidden) if hidden else measured_unit(specification),
+        unit=LATENT if hidden else measured_unit(specification),
         step_s=specification.period_s,
         time_s=(stamps - stamps[0]) * 1e-9,
         errors={name: pooled(parts) for name, parts in errors.items()},

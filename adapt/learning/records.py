@@ -60,7 +60,7 @@ class Turn:
         ticks: that were measured; the others were settling, at rest or sealed.
         cost: RMS of the task's error; None where the turn was cut short.
         limited: how often the safety node told of a limit.
-        ended: why it was cut short, to the candidate's cost; empty where it was not.
+        ended: why it was cut short, or somebody stopped the incumbent in it; empty where neither was.
     """
 
     candidate: str

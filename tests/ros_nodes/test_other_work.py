@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
+from ros_nodes.busy_processes import busy_processes
 from ros_nodes.other_work import BEFORE_S, OtherWork
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells who had them")
-
-
-@pytest.fixture
-def busy() -> Iterator[int]:
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    yield process.pid
-    process.kill()
-    process.wait()
 
 
 def looks_for(seconds: float, work: OtherWork) -> str:
@@ -29,8 +20,8 @@ def looks_for(seconds: float, work: OtherWork) -> str:
     return found
 
 
-def test_what_others_take_explains_and_what_is_long_past_does_not(busy: int) -> None:
-    with OtherWork(list) as work:
+def test_what_others_take_explains_and_what_is_long_past_does_not() -> None:
+    with busy_processes(1), OtherWork(list) as work:
         found = looks_for(30.0, work)
         assert found.startswith("other processes had")
         long_ago_ns = time.time_ns() - round(60e9 + BEFORE_S * 1e9)
@@ -39,12 +30,7 @@ def test_what_others_take_explains_and_what_is_long_past_does_not(busy: int) -> 
 
 def test_what_we_take_ourselves_explains_nothing() -> None:
     # As much as others could take here, were it not ours.
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    try:
-        with OtherWork(lambda: [process.pid]) as work, OtherWork(list) as blind:
-            assert looks_for(30.0, blind)
-            ours, theirs = work.taken(time.time_ns()), blind.taken(time.time_ns())
-            assert ours[0] < theirs[0]
-    finally:
-        process.kill()
-        process.wait()
+    with busy_processes(1) as pids, OtherWork(lambda: pids) as work, OtherWork(list) as blind:
+        assert looks_for(30.0, blind)
+        ours, theirs = work.taken(time.time_ns()), blind.taken(time.time_ns())
+        assert ours[0] < theirs[0]

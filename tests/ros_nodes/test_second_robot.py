@@ -13,48 +13,26 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("mujoco")
 
-import torch
+from cart_pole_stack import cart_pole
 from listener import Listener
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
-from adapt.model.checkpoint import load_card, save_checkpoint
-from adapt.model.settings import ModelSettings
-from adapt.model.world_model import WorldModel
-from adapt.robot.load import load_robot
+from adapt.model.checkpoint import load_card
 from adapt.stream.tick import Tick
 from adapt.stream.tick_message import decode_tick
 from ros_nodes.base import LATCHED, RELIABLE, to_nanoseconds
-from ros_nodes.node_table import Options
 from ros_nodes.up import Stack
 
 pytestmark = pytest.mark.ros
-FILE = Path(__file__).parents[1] / "sim" / "cart_pole.yaml"
 PERIOD_NS = 20_000_000
-
-
-def options(folder: Path) -> Options:
-    robot = load_robot(str(FILE))
-    torch.manual_seed(0)
-    save_checkpoint(folder / "untrained.safetensors", WorldModel(robot, ModelSettings()), robot)
-    (folder / "still.yaml").write_text("description: nothing hidden\n")
-    return Options(
-        robot=str(FILE),
-        store=folder / "store",
-        checkpoint=folder / "untrained.safetensors",
-        sim=True,
-        command="0.25",
-        scenario=str(folder / "still.yaml"),
-        without=frozenset({"learner"}),
-        overrides={"planner": {"samples": 4, "iterations": 1}},
-    )
 
 
 def test_messages_become_ticks_and_proposals_leave_as_soon_as_they_are_planned(
     domain: int, tmp_path: Path
 ) -> None:
-    given = options(tmp_path)
+    given = cart_pole(tmp_path, {"samples": 4, "iterations": 1})
     assert given.checkpoint is not None
     version = load_card(given.checkpoint).version
     with Stack(given) as stack, Listener(domain) as listener:
