@@ -21,10 +21,12 @@ from std_srvs.srv import Trigger
 
 from adapt.errors import UserError
 from adapt.evaluation.incident_gate import incident_examiner
+from adapt.learning.event import Event
 from adapt.learning.learner import Learner
 from adapt.learning.ledger import Ledger
 from adapt.learning.rehearsal import load_windows
 from adapt.learning.settings import LearnerSettings
+from adapt.learning.sufficiency import UPDATES_DO_NOT_SUFFICE
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
 from adapt.registry.registry import Registry
 from adapt.settings import load_settings
@@ -41,6 +43,7 @@ from ros_nodes.base import (
     run,
 )
 from ros_nodes.driving_version import TURN_TOPIC
+from ros_nodes.recovery import Recovery, RecoverySettings
 from ros_nodes.requests import serve
 
 DEFAULTS = {
@@ -54,6 +57,10 @@ DEFAULTS = {
     "niceness": 10,
     "share": 0.6,
     "closed_loop": True,
+    "recovery.begins": False,
+    "recovery.expert": "",
+    "recovery.at_once": False,
+    "recovery.settings": "",
 }
 WAITING_TICKS = 1000
 """So many ticks may wait while the learner trains; more are lost, and counted."""
@@ -76,6 +83,9 @@ class LearnerNode(Node):
     Services: /learner/pause (std_srvs/Trigger) takes no ticks and does no work until /learner/resume;
     /learner/rollback (see `ros_nodes.requests`) returns to the version before, at once, also while paused.
     A disk that is full or fails pauses the learner too; the robot goes on.
+
+    Where updates do not suffice it says so, and with `recovery.begins` it begins `adapt recover` by itself,
+    with its own low priority; what comes of that is offered to its gate.
     """
 
     def __init__(self) -> None:
@@ -122,6 +132,10 @@ class LearnerNode(Node):
         self._ticks: queue.Queue[Tick | Heard] = queue.Queue(WAITING_TICKS)
         self._lost = 0
         self._paused = ""
+        asked = {name: given[f"recovery.{name}"] for name in ("begins", "expert", "at_once", "settings")}
+        self._recovery = (
+            Recovery(given["robot"], store, RecoverySettings(**asked)) if asked["begins"] else None
+        )
         self._leave = threading.Event()
         self._status_due = time.monotonic()
         self._announced = ""
@@ -159,6 +173,8 @@ class LearnerNode(Node):
         """End the learning thread after the step under way, and close the files."""
         self._leave.set()
         self._thread.join()
+        if self._recovery is not None:
+            self._recovery.end()
         self._ledger.close()
         self._registry.close()
 
@@ -192,17 +208,26 @@ class LearnerNode(Node):
                 if not self._paused:
                     began = time.monotonic()
                     for event in self._learner.work():
-                        self._events.publish(event.kind, event.severity, event.detail)
+                        self._tell(event)
                     if not self._learner.idle:
                         # A bounded share of the machine: rest in proportion to the work.
                         self._leave.wait((time.monotonic() - began) * (1.0 - self._share) / self._share)
                 self._announce()
                 self._tell_turn()
+                if self._recovery is not None and (ended := self._recovery.ended()) is not None:
+                    self._tell(ended)
             except (OSError, sqlite3.Error, UserError) as error:
                 self._pause(str(error), "error")
             if time.monotonic() >= self._status_due:
                 self._status_due = time.monotonic() + STATUS_PERIOD_S
                 self._tell_status()
+
+    def _tell(self, event: Event) -> None:
+        self._events.publish(event.kind, event.severity, event.detail)
+        if event.kind == UPDATES_DO_NOT_SUFFICE and self._recovery is not None:
+            found = event.detail
+            why = f"updates do not suffice: over {found['ticks']} ticks the error is {found['error']:.2f}"
+            self._tell(self._recovery.begin(f"{why} under version {found['version']}"))
 
     def _take_ticks(self) -> None:
         """Feed what has come, and wait for a tick where there is nothing else to do."""

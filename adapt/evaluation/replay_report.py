@@ -13,6 +13,7 @@ from adapt.evaluation import plots
 from adapt.evaluation.adaptation import Learned, run_windows
 from adapt.evaluation.replay_comparison import Comparison
 from adapt.evaluation.report import Report
+from adapt.learning.sufficiency import UPDATES_DO_NOT_SUFFICE
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
 from adapt.stream.tick import FloatArray
@@ -69,7 +70,7 @@ def replay_data(
             "incumbent": learned.status["incumbent"],
             "gate": decisions,
             "updates_do_not_suffice": next(
-                (each.event.detail for each in learned.events if each.event.kind == "updates_do_not_suffice"),
+                (each.event.detail for each in learned.events if each.event.kind == UPDATES_DO_NOT_SUFFICE),
                 None,
             ),
         }

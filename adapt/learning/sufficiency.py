@@ -19,6 +19,9 @@ from adapt.robot.specification import RobotSpecification
 from adapt.settings import Settings
 from adapt.stream.tick import Tick
 
+UPDATES_DO_NOT_SUFFICE = "updates_do_not_suffice"
+"""The event."""
+
 
 class SufficiencySettings(Settings):
     """When updates do not suffice."""
@@ -79,7 +82,7 @@ class Sufficiency:
             "allowed": self._allowed,
             "cure": "adapt recover: identify the robot from its ledger, re-distil, offer what comes of it",
         }
-        return [Event("updates_do_not_suffice", detail, "error")]
+        return [Event(UPDATES_DO_NOT_SUFFICE, detail, "error")]
 
 
 def _error_of(cost: float) -> float:

@@ -208,6 +208,32 @@ def test_a_full_disk_pauses_the_learning_and_an_event_says_so(learning, tmp_path
     assert verify_ledger(tmp_path / "store" / "ledger.sqlite") == []
 
 
+@pytest.mark.slow
+def test_where_updates_do_not_suffice_it_begins_the_way_back_by_itself_and_judges_what_comes(
+    learning, tmp_path
+):
+    sufficiency = {"recovers_within_s": 30.0, "error": 1e-6}
+    # Without a candidate of its own: a version that drives by then would have to be recovered instead.
+    demanding = {"sufficiency": sufficiency, "fresh_adapt_s": 1000.0}
+    (tmp_path / "demanding.yaml").write_text(yaml.safe_dump(demanding))
+    driving = {"robots": 2, "examined": 2, "robots_at_once": 2, "episode_s": 4.0}
+    short = {"rounds": 1, "steps": 10, "batch": 8, "dynamics_batch": 8, "driving": driving}
+    (tmp_path / "short.yaml").write_text(yaml.safe_dump(short))
+    chosen = {"recovery.begins": "true", "recovery.settings": str(tmp_path / "short.yaml")}
+    learner = learning(settings=str(tmp_path / "demanding.yaml"), **chosen)
+    states = learner.listener.node.create_publisher(String, "/adapt/safety_state", LATCHED)
+    states.publish(String(data="running"))
+    learner.send_until(lambda: "recovery_began" in learner.kinds())
+    ended = {"recovery_offered", "recovery_failed"}
+    learner.listener.until(lambda: ended & set(learner.kinds()), 240.0)
+    log = tmp_path / "store" / "recover" / "recover.log"
+    assert "recovery_offered" in learner.kinds(), log.read_text()
+    began = next(event for event in learner.events if event["kind"] == "recovery_began")
+    assert began["detail"]["why"].startswith("updates do not suffice: over ")
+    learner.listener.until(lambda: "candidate_offered" in learner.kinds())
+    assert learner.interrupt() == 0
+
+
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
