@@ -35,13 +35,16 @@ EXAMINED_EVERY = 5
 class DrivingSettings(Settings):
     """Which robots are driven, and for how long."""
 
-    robots: int = Field(default=48, gt=0)
+    robots: int = Field(default=96, gt=0)
     """That the student drives in each round."""
     examined: int = Field(default=24, gt=0)
     """That each round's student is judged on, the same for all; it never learns from them."""
     robots_at_once: int = Field(default=12, gt=0)
     """In one job of a worker."""
-    episode_s: float = Field(default=10.0, gt=0)
+    episode_s: float = Field(default=5.0, gt=0)
+    """Short ones: setting off is what is hard on slippery ground, and each begins at rest."""
+    examined_s: float = Field(default=10.0, gt=0)
+    """Length of the episodes that students are judged on."""
     nominal_share: float = Field(default=0.2, ge=0, le=1)
     """Of the robots are those of the pretraining, so that what was known is not forgotten."""
     fallen_share: float = Field(default=0.5, ge=0, le=1)
@@ -121,7 +124,7 @@ class Drive:
             )
         else:
             drives = self._roll_out(number, student, generator)
-            score = Score(int(drives.has_fallen.sum()), len(drives), drives.reward(self.spec))
+            score = Score(int(drives.has_fallen.sum()), len(drives), drives.reward(self.spec, self.pace))
         return json.dumps(asdict(score)).encode() if self.examines else pack_drives(drives)
 
     def conditions(self, number: int) -> list[Conditions]:
@@ -137,8 +140,13 @@ class Drive:
         total = self.settings.examined if self.examines else self.settings.robots
         return min(self.settings.robots_at_once, total - number * self.settings.robots_at_once)
 
+    @property
+    def _ticks(self) -> int:
+        seconds = self.settings.examined_s if self.examines else self.settings.episode_s
+        return round(seconds * self.spec.rate_hz)
+
     def _drive_arms(self, number: int, generator: np.random.Generator) -> Drives:
-        ticks, count = round(self.settings.episode_s * self.spec.rate_hz), self._count(number)
+        ticks, count = self._ticks, self._count(number)
         share = 1.0 if self.posterior.covariance is None else self.settings.nominal_share
         usual = int(generator.binomial(count, share))
         numbers = [(None, usual), (self.posterior, count - usual)]
@@ -149,7 +157,7 @@ class Drive:
     def _roll_out(self, number: int, student: WorldModel | None, generator: np.random.Generator) -> Drives:
         spec, settings, count = self.spec, self.settings, self._count(number)
         conditions = self._conditions(count, generator)
-        ticks = spec.history_ticks + round(settings.episode_s * spec.rate_hz) + 1 + spec.horizon_ticks
+        ticks = spec.history_ticks + self._ticks + 1 + spec.horizon_ticks
         as_logged = 1.0 if self.examines else settings.as_logged
         commands = given_commands(spec, self.posterior.commands, as_logged, count, ticks, generator)
         labelled = student is None or not self.examines

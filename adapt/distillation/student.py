@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from adapt.distillation.teacher import Teacher, velocities
+from adapt.distillation.teacher import Teacher, at_pace, velocities
 from adapt.model.world_model import WorldModel
 from adapt.robot.specification import RobotSpecification
 from adapt.sim.conditions import Conditions
@@ -58,10 +58,13 @@ class Drives:
         """Which robots have fallen, shape (E,)."""
         return np.asarray(self.fell < self.observation.shape[1])
 
-    def reward(self, spec: RobotSpecification) -> float:
-        """Mean reward of the ticks driven before a fall, by the task of the robot file."""
+    def reward(self, spec: RobotSpecification, pace: float = 1.0) -> float:
+        """Mean reward of the ticks driven before a fall, by the task of the robot file, of robots that should
+        go `pace` times as fast as commanded.
+        """
         length = self.observation.shape[1]
-        each = rewards(spec, self.observation, self.action, self.command[:, :length])
+        wanted = at_pace(spec, self.command[:, :length], pace)
+        each = rewards(spec, self.observation, self.action, wanted)
         driven = self._driven(spec)[:, :-1]
         return float(each[driven].mean()) if driven.any() else float("-inf")
 

@@ -36,12 +36,22 @@ def velocities(spec: RobotSpecification) -> Velocities:
     return Velocities(found, [spec.command_anchor[at] for at in found])
 
 
-class Teacher:
-    """Asks an expert what it would do, and insists that what was commanded is done.
+def at_pace(spec: RobotSpecification, commands: FloatArray, pace: float) -> FloatArray:
+    """Commands (..., C) with their velocities so many times as high."""
+    scale = np.ones(spec.command_size)
+    scale[velocities(spec).commanded] = pace
+    return scale * commands
 
-    An expert follows its command as well as it can, and its student follows less well; on hard ground both
-    are slow, and with unequal legs they turn. What a robot has lacked of its velocities over the last history
-    is therefore added to what the expert is told. A student sees the same history, and can learn it.
+
+class Teacher:
+    """Asks an expert what it would do, and insists that the robot goes where it was commanded to.
+
+    An expert follows its command as well as it can, and its student follows less well: with unequal legs they
+    turn. What a robot has lacked of its velocities over the last history is therefore added to what the expert
+    is told. A student sees the same history, and can learn it.
+
+    Its pace is left to the expert. Feet that slip slip more when told to hurry, and a robot that is fast by
+    what it measures would be held back.
     """
 
     def __init__(
@@ -59,14 +69,12 @@ class Teacher:
             expert: who is asked.
             commands: shape (E, L + 1 + T, C), of the robots.
             pace: the robots should go so many times as fast as is commanded.
-            insistence: what was lacking is added so many times.
+            insistence: what was lacking, at right angles to what was commanded, is added so many times.
         """
         expert.reset()
         self._expert, self._history, self._horizon = expert, spec.history_ticks, spec.horizon_ticks
         self._velocities, self._insistence = velocities(spec), insistence
-        scale = np.ones(spec.command_size)
-        scale[self._velocities.commanded] = pace
-        self._wanted = scale * commands
+        self._wanted = at_pace(spec, commands, pace)
         command, ranges = spec.task.command, simulation_of(spec).commands.ranges
         widths = [np.ptp(ranges.get(command.names[at], (0.0, 0.0))) for at in self._velocities.commanded]
         self._most = MOST_INSISTENCE * np.array(widths, dtype=np.float64)
@@ -80,8 +88,15 @@ class Teacher:
             past = slice(now - self._history, now)
             wanted = self._wanted[:, past][..., entries.commanded].mean(axis=1)
             lacked = wanted - np.mean(self._seen[past], axis=0)
-            told[..., entries.commanded] += np.clip(self._insistence * lacked, -self._most, self._most)[
-                :, None
-            ]
+            more = self._insistence * self._aside(lacked, wanted)
+            told[..., entries.commanded] += np.clip(more, -self._most, self._most)[:, None]
         self._seen.append(truth[:, entries.measured])
         return self._expert.act(fleet, truth, told, sent)
+
+    def _aside(self, lacked: FloatArray, wanted: FloatArray) -> FloatArray:
+        """What of `lacked` is at right angles to `wanted`, both of shape (E, V), in units of the ranges."""
+        units = np.where(self._most > 0.0, self._most, 1.0)
+        lack, way = lacked / units, wanted / units
+        length = np.sum(way**2, axis=1, keepdims=True)
+        along = np.sum(lack * way, axis=1, keepdims=True) / np.where(length > 0.0, length, 1.0)
+        return np.asarray((lack - along * way) * units)
