@@ -46,9 +46,9 @@ def at_pace(spec: RobotSpecification, commands: FloatArray, pace: float) -> Floa
 class Teacher:
     """Asks an expert what it would do, and insists that the robot goes where it was commanded to.
 
-    An expert follows its command as well as it can, and its student follows less well: with unequal legs they
-    turn. What a robot has lacked of its velocities over the last history is therefore added to what the expert
-    is told. A student sees the same history, and can learn it.
+    An expert follows its command as well as it can, and its student follows less well: with unequal legs
+    they turn. What a robot has lacked of its velocities over the last history is therefore added to what the
+    expert is told. A student sees the same history, and can learn it.
 
     Its pace is left to the expert. Feet that slip slip more when told to hurry, and a robot that is fast by
     what it measures would be held back.

@@ -16,7 +16,7 @@ rounds: 1
 steps: 10
 batch: 8
 dynamics_batch: 8
-driving: {robots: 2, examined: 2, robots_at_once: 2, episode_s: 4.0}
+driving: {robots: 2, examined: 2, robots_at_once: 2, episode_s: 4.0, examined_s: 4.0}
 """
 
 

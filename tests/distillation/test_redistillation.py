@@ -23,7 +23,7 @@ from adapt.model.world_model import WorldModel
 from adapt.sim.conditions import make_conditions
 from adapt.sim.workers import Workers
 
-DRIVING = DrivingSettings(robots=2, examined=2, robots_at_once=1, episode_s=0.8)
+DRIVING = DrivingSettings(robots=2, examined=2, robots_at_once=1, episode_s=0.8, examined_s=0.8)
 SETTINGS = RedistillationSettings(rounds=1, driving=DRIVING, steps=20, batch=16, dynamics_batch=8)
 
 

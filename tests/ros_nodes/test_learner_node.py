@@ -216,7 +216,7 @@ def test_where_updates_do_not_suffice_it_begins_the_way_back_by_itself_and_judge
     # Without a candidate of its own: a version that drives by then would have to be recovered instead.
     demanding = {"sufficiency": sufficiency, "fresh_adapt_s": 1000.0}
     (tmp_path / "demanding.yaml").write_text(yaml.safe_dump(demanding))
-    driving = {"robots": 2, "examined": 2, "robots_at_once": 2, "episode_s": 4.0}
+    driving = {"robots": 2, "examined": 2, "robots_at_once": 2, "episode_s": 4.0, "examined_s": 4.0}
     short = {"rounds": 1, "steps": 10, "batch": 8, "dynamics_batch": 8, "driving": driving}
     (tmp_path / "short.yaml").write_text(yaml.safe_dump(short))
     chosen = {"recovery.begins": "true", "recovery.settings": str(tmp_path / "short.yaml")}
