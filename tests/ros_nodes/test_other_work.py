@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from ros_nodes import other_work
 from ros_nodes.busy_processes import busy_processes
 from ros_nodes.other_work import BEFORE_S, OtherWork
 
@@ -34,3 +35,23 @@ def test_what_we_take_ourselves_explains_nothing() -> None:
         assert looks_for(30.0, blind)
         ours, theirs = work.taken(time.time_ns()), blind.taken(time.time_ns())
         assert ours[0] < theirs[0]
+
+
+def test_time_that_nobody_accounts_for_was_the_hypervisors(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = other_work._machine
+    halted_s = 0.0
+
+    def stands_still() -> tuple[float, float, float]:
+        wall, busy, idle = machine()
+        return wall + halted_s, busy, idle
+
+    monkeypatch.setattr(other_work, "_machine", stands_still)
+    with OtherWork(list) as work:
+        time.sleep(BEFORE_S)
+        before = work.taken(time.time_ns())[1]
+        halted_s = 0.2
+        deadline = time.monotonic() + 30.0
+        while work.taken(time.time_ns())[1] < before + 0.1:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert "the hypervisor" in work.explains(time.time_ns())
