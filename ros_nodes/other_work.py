@@ -18,7 +18,7 @@ MUCH_S, MUCH_STOLEN_S = 0.2, 0.06
 """Time of the processors within `BEFORE_S` that makes a node late: of other processes, which share with ours,
 and of the hypervisor, which takes a processor from whoever has it. The latter is what is left of the wall's
 time when all that Linux accounts for is taken off: a machine that is halted as a whole is not told so.
-What is left on a busy machine that nobody halts stays below 0.025 s."""
+What is left on a busy machine that nobody halts stays below 0.03 s."""
 TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 
 
