@@ -12,9 +12,6 @@ from adapt.stream.tick import FloatArray
 
 PIECE_S = 0.5
 """Length of a piece: a step of a walking robot."""
-FALLING = 0.5
-"""Of the tilt at which a simulated robot has fallen, by the robot file. Beyond it nothing is looked at: no
-simulator is asked how its robot falls, and a real one lies, and is picked up."""
 STILL = 0.02
 """Of the width of its limits; where no action moves by more, a piece tells nothing."""
 
@@ -42,7 +39,7 @@ class Reader:
         tilt = None if spec.simulation is None else spec.simulation.fall.tilt_degrees
         gravities = [key for key, each in spec.channels.items() if each.transform == "projected_gravity"]
         self._down = [spec.channel_slice(key).start + 2 for key in gravities if tilt is not None]
-        self._upright = np.cos(np.radians(FALLING * (tilt or 0.0)))
+        self._upright = np.cos(np.radians(tilt or 0.0))
         self.ticks = max(2, round(PIECE_S * spec.rate_hz))
         self._moves = STILL * np.array([np.ptp(each.position) for each in spec.action.limits.values()])
 
@@ -78,7 +75,11 @@ class Reader:
     def _on_its_feet(
         self, runs: Iterable[tuple[FloatArray, FloatArray]]
     ) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """The stretches of runs in which the robot neither lies nor falls."""
+        """The stretches of runs in which the robot has not fallen, by the tilt of the robot file.
+
+        No simulator is asked what a robot does that lies, and is picked up. How it came to fall tells of the
+        ground.
+        """
         for observation, action in runs:
             stands = (-observation[:, self._down] >= self._upright).all(axis=1)
             borders = np.flatnonzero(np.diff(stands)) + 1

@@ -24,12 +24,12 @@ def pieces(tilt_degrees: np.ndarray) -> list[list[float]]:
     return [[each[joint, 0], each[joint, -1]] for each in found]
 
 
-def test_a_robot_that_falls_or_lies_is_not_looked_at() -> None:
+def test_a_robot_that_has_fallen_is_not_looked_at_but_how_it_falls_is() -> None:
     ticks = READER.ticks
-    upright, fallen = np.full(ticks + 5, 20.0), np.array([31.0, 60.0, 120.0, 180.0, 70.0, 31.0])
+    upright, fallen = np.full(ticks + 5, 45.0), np.array([61.0, 90.0, 120.0, 180.0, 70.0, 61.0])
     assert pieces(np.concatenate([upright, fallen, upright])) == [
         [0, ticks - 1],
         [ticks + 11, 2 * ticks + 10],
     ]
-    assert pieces(np.full(4 * ticks, 45.0)) == []
-    assert len(pieces(np.full(4 * ticks, -29.0))) == 4
+    assert pieces(np.full(4 * ticks, 75.0)) == []
+    assert len(pieces(np.full(4 * ticks, -59.0))) == 4
