@@ -27,6 +27,7 @@ from adapt.settings import Settings
 from adapt.sim.conditions import Conditions, make_conditions
 from adapt.sim.experts import make_expert
 from adapt.sim.mechanics import simulation_of
+from adapt.stream.tick import FloatArray
 
 EXAMINED_EVERY = 5
 """Ticks between windows on which an arm's model is examined."""
@@ -65,23 +66,38 @@ class Score:
     Attributes:
         falls: how many of them fell.
         robots: how many there were.
-        reward: mean of the ticks driven before a fall; of an arm, less the error of the model's forecasts.
+        reward: mean over robots of that before a fall; of an arm, less the error of the model's forecasts.
+        error: its standard error; 0 where it is not known.
     """
 
     falls: int
     robots: int
     reward: float
+    error: float = 0.0
 
     def better_than(self, other: Score) -> bool:
         """Fewer falls, and between equals the higher reward."""
         return (-self.falls, self.reward) > (-other.falls, other.reward)
 
+    def told_from(self, other: Score) -> bool:
+        """Whether the examination tells which of the two is better."""
+        return self.falls != other.falls or abs(self.reward - other.reward) > max(self.error, other.error)
+
+    @staticmethod
+    def of(drives: Drives, rewards: FloatArray) -> Score:
+        """Of robots with these rewards, shape (E,) or fewer."""
+        if not len(rewards):
+            return Score(int(drives.has_fallen.sum()), len(drives), float("-inf"))
+        error = float(rewards.std() / np.sqrt(len(rewards)))
+        return Score(int(drives.has_fallen.sum()), len(drives), float(rewards.mean()), error)
+
     @staticmethod
     def join(parts: list[Score]) -> Score:
         """Of all robots together."""
-        robots = [each.robots for each in parts]
+        robots = np.array([each.robots for each in parts])
         reward = float(np.average([each.reward for each in parts], weights=robots))
-        return Score(sum(each.falls for each in parts), sum(robots), reward)
+        error = float(np.linalg.norm(robots * [each.error for each in parts]) / robots.sum())
+        return Score(sum(each.falls for each in parts), int(robots.sum()), reward, error)
 
 
 @dataclass(frozen=True)
@@ -124,7 +140,7 @@ class Drive:
             )
         else:
             drives = self._roll_out(number, student, generator)
-            score = Score(int(drives.has_fallen.sum()), len(drives), drives.reward(self.spec, self.pace))
+            score = Score.of(drives, drives.rewards(self.spec, self.pace))
         return json.dumps(asdict(score)).encode() if self.examines else pack_drives(drives)
 
     def conditions(self, number: int) -> list[Conditions]:

@@ -98,6 +98,18 @@ class Redistilled:
         return {"best": self.best, "pace": self.pace, "expert": asdict(self.expert), "rounds": rounds}
 
 
+def best_round(scores: list[Score]) -> int:
+    """The best, or the last that the examination cannot tell from it: that one has learned from more. The
+    first, with which it began, is kept where none is better.
+    """
+    best = 0
+    for number, score in enumerate(scores):
+        if score.better_than(scores[best]):
+            best = number
+    alike = [number for number, score in enumerate(scores) if not score.told_from(scores[best])]
+    return max(alike) if best else 0
+
+
 class Redistillation:
     """One re-distillation, from its beginning or from where an earlier run of it has ended."""
 
@@ -155,7 +167,7 @@ class Redistillation:
         save_checkpoint(self._student(0), model, spec)
 
     def run(self) -> Redistilled:
-        """Do all rounds. The best student counts, which need not be the last.
+        """Do all rounds. The best student counts, which need not be the last: see `best_round`.
 
         Raises:
             UserError: the expert itself falls with too many of the robots, or a worker failed.
@@ -178,10 +190,7 @@ class Redistillation:
                 self._learn(number)
                 save_checkpoint(self._student(number), self._model, self._spec)
             rounds.append(self._examine(number))
-        best = 0
-        for number, score in enumerate(rounds):
-            if score.better_than(rounds[best]):
-                best = number
+        best = best_round(rounds)
         return Redistilled(
             load_checkpoint(self._student(best), self._spec)[0], best, expert, rounds, self._pace
         )

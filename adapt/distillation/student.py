@@ -58,15 +58,16 @@ class Drives:
         """Which robots have fallen, shape (E,)."""
         return np.asarray(self.fell < self.observation.shape[1])
 
-    def reward(self, spec: RobotSpecification, pace: float = 1.0) -> float:
-        """Mean reward of the ticks driven before a fall, by the task of the robot file, of robots that should
-        go `pace` times as fast as commanded.
+    def rewards(self, spec: RobotSpecification, pace: float = 1.0) -> FloatArray:
+        """Of each robot that was driven at all, the mean reward of its ticks before a fall, by the task of
+        the robot file, where it should go `pace` times as fast as commanded.
         """
         length = self.observation.shape[1]
         wanted = at_pace(spec, self.command[:, :length], pace)
         each = rewards(spec, self.observation, self.action, wanted)
         driven = self._driven(spec)[:, :-1]
-        return float(each[driven].mean()) if driven.any() else float("-inf")
+        began = driven.any(axis=1)
+        return np.asarray((each * driven).sum(axis=1)[began] / driven.sum(axis=1)[began])
 
     def pace(self, spec: RobotSpecification) -> float | None:
         """How many times as fast as commanded the robots went that did not fall (least squares); None where

@@ -15,7 +15,7 @@ from cart import CART, untrained_student
 from adapt.distillation.jobs import Drive, DrivingSettings, Score, unpack_drives
 from adapt.distillation.lessons import Collection, policy_loss
 from adapt.distillation.posterior import Posterior
-from adapt.distillation.redistillation import Redistillation, RedistillationSettings
+from adapt.distillation.redistillation import Redistillation, RedistillationSettings, best_round
 from adapt.distillation.student import Drives
 from adapt.errors import UserError
 from adapt.model.checkpoint import content_hash, load_checkpoint
@@ -104,6 +104,18 @@ def test_fewer_falls_count_before_reward() -> None:
     assert Score(1, 8, -1.0).better_than(Score(1, 8, -2.0))
     joined = Score.join([Score(1, 1, -3.0), Score(0, 3, -1.0)])
     assert joined == Score(1, 4, -1.5)
+    assert Score.join([Score(0, 2, -1.0, 0.3), Score(0, 2, -1.0, 0.4)]).error == pytest.approx(0.25)
+
+
+def test_of_rounds_that_cannot_be_told_apart_the_last_counts() -> None:
+    def best(*rewards: float, error: float = 0.02, falls: int = 0) -> int:
+        return best_round([Score(falls, 24, each, error) for each in rewards])
+
+    assert best(-0.5, -0.39, -0.40, -0.395) == 3
+    assert best(-0.5, -0.39, -0.40, -0.45) == 2
+    assert best(-0.5, -0.39, -0.40, -0.395, error=0.0) == 1
+    assert best(-0.39, -0.40, -0.395) == 0  # none is better than what it began with
+    assert best_round([Score(2, 24, -0.5, 0.02), Score(0, 24, -0.4, 0.02), Score(1, 24, -0.4, 0.02)]) == 1
 
 
 def test_robots_that_students_are_judged_on_are_the_same_for_all() -> None:

@@ -106,8 +106,8 @@ def test_only_what_was_driven_before_a_fall_is_rewarded() -> None:
     drives = driven(CART, untrained_student())
     early = np.array([WAIT + 5, 40, 40])
     fallen = Drives(drives.observation.copy(), drives.action, drives.command, None, early)
-    reward = fallen.reward(CART)
+    reward = float(fallen.rewards(CART).mean())
     fallen.observation[0, WAIT + 10 :] = 100.0
-    assert fallen.reward(CART) == reward and fallen.has_fallen.sum() == 1
+    assert float(fallen.rewards(CART).mean()) == reward and fallen.has_fallen.sum() == 1
     fallen.observation[0, WAIT + 2] = 100.0
-    assert fallen.reward(CART) < reward
+    assert float(fallen.rewards(CART).mean()) < reward
