@@ -24,7 +24,7 @@ from adapt.evaluation.incident_gate import incident_examiner
 from adapt.learning.event import Event
 from adapt.learning.learner import Learner
 from adapt.learning.ledger import Ledger
-from adapt.learning.rehearsal import load_windows
+from adapt.learning.rehearsal import beside, load_windows
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.sufficiency import UPDATES_DO_NOT_SUFFICE
 from adapt.model.checkpoint import load_checkpoint, shipped_checkpoint
@@ -101,7 +101,7 @@ class LearnerNode(Node):
         self._share = given["share"]
         torch.set_num_threads(given["threads"])
         checkpoint = Path(given["checkpoint"]) if given["checkpoint"] else shipped_checkpoint(specification)
-        rehearsal = Path(given["rehearsal"] or checkpoint.with_suffix(".rehearsal.safetensors"))
+        rehearsal = Path(given["rehearsal"] or beside(checkpoint))
         self._events = EventPublisher(self)
         if not given["rehearsal"] and not rehearsal.is_file():
             self.get_logger().warning(

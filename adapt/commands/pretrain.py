@@ -54,7 +54,7 @@ def pretrain(
     """
     import torch
 
-    from adapt.learning.rehearsal import save_windows
+    from adapt.learning.rehearsal import beside, save_windows
     from adapt.model.checkpoint import save_checkpoint
     from adapt.model.content import CHECKPOINT_FOLDER
     from adapt.model.settings import ModelSettings
@@ -105,7 +105,7 @@ def pretrain(
     card = save_checkpoint(path, model, specification, lineage=lineage)
     sampler = Sampler(found, range(len(found)), model.settings.value_horizon_s)
     rehearsal = sampler.draw(settings.rehearsal, torch.Generator().manual_seed(seed)).windows
-    save_windows(path.with_name(f"{path.stem}.rehearsal.safetensors"), rehearsal)
+    save_windows(beside(path), rehearsal)
     state.unlink(missing_ok=True)
     result = {"version": card.version, "path": str(path), "data": str(folder), **curve[-1]}
     output.finish(result, json, f"version {card.version} written to {path}; its data are in {folder}")

@@ -58,6 +58,7 @@ def redistil(
     from adapt.commands.dependents import note_dependent
     from adapt.distillation.posterior import Posterior, load_posterior
     from adapt.distillation.redistillation import Redistillation, RedistillationSettings
+    from adapt.learning.rehearsal import beside, load_windows, save_windows
     from adapt.model.checkpoint import load_checkpoint, save_checkpoint, shipped_checkpoint
     from adapt.robot.load import load_robot
     from adapt.settings import load_settings
@@ -67,6 +68,8 @@ def redistil(
     chosen = RedistillationSettings() if settings is None else load_settings(settings, RedistillationSettings)
     checkpoint = checkpoint or shipped_checkpoint(specification)
     model, card = load_checkpoint(checkpoint, specification)
+    kept = beside(checkpoint)  # what the student must not forget, its successors must not either
+    rehearsal = load_windows(kept, specification) if kept.is_file() else None
     known = Posterior.prior(specification) if posterior is None else load_posterior(posterior, specification)
     out = out or Path("runs/redistil") / specification.name
     with output.progress() as bar:
@@ -91,6 +94,8 @@ def redistil(
         **found.as_dict(),
     }
     made = save_checkpoint(out / MODEL, found.model, specification, card.version, lineage)
+    if rehearsal is not None:
+        save_windows(beside(out / MODEL), rehearsal)
     note_dependent(checkpoint, card.version, "re-distillation", str(out / MODEL))
     output.console().print(_table(found))
     better = f"round {found.best} is kept" if found.best else "no round was better than the student as it was"

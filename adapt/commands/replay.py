@@ -240,15 +240,15 @@ def rehearsal_windows(
     given: Path | None, checkpoint: Path, specification: RobotSpecification
 ) -> Windows | None:
     """The rehearsal windows; without a file of them learning does without, and says so."""
-    from adapt.learning.rehearsal import load_windows
+    from adapt.learning.rehearsal import beside, load_windows
 
-    beside = checkpoint.with_suffix(".rehearsal.safetensors")
-    if given is None and not beside.is_file():
+    path = given or beside(checkpoint)
+    if given is None and not path.is_file():
         output.console().print(
-            f"no rehearsal windows ({beside}): forgetting of the simulation is not bounded", style="yellow"
+            f"no rehearsal windows ({path}): forgetting of the simulation is not bounded", style="yellow"
         )
         return None
-    return load_windows(given or beside, specification)
+    return load_windows(path, specification)
 
 
 def _table(comparison: Comparison) -> Table:

@@ -13,6 +13,11 @@ from adapt.model.windows import Windows
 from adapt.robot.specification import RobotSpecification
 
 
+def beside(checkpoint: Path) -> Path:
+    """Where the rehearsal windows of a checkpoint lie, if it has any."""
+    return checkpoint.with_suffix(".rehearsal.safetensors")
+
+
 def save_windows(path: Path, windows: Windows) -> None:
     """Write windows as one safetensors file, whole or not at all."""
     arrays = {

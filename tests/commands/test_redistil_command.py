@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_robot import write_bag
+import torch
+from small_robot import ROBOT, write_bag, write_checkpoint
 
+from adapt.bags.replay import bag_ticks
+from adapt.evaluation.adaptation_curves import windows_of
+from adapt.learning.rehearsal import beside, load_windows, save_windows
 from adapt.learning.splits import Split
 from adapt.learning.verification import verify_ledger
 
@@ -26,7 +31,11 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_logs_choose_the_simulators_in_which_a_model_is_taught_again(adapt, short, checkpoint, tmp_path):
+def test_logs_choose_the_simulators_in_which_a_model_is_taught_again(adapt, short, tmp_path):
+    checkpoint = write_checkpoint(tmp_path / "small.safetensors")
+    logged = windows_of(ROBOT, [list(bag_ticks(short, ROBOT))], 16)
+    rehearsal = replace(logged, command=logged.observation[..., : ROBOT.command_size].clone())
+    save_windows(beside(checkpoint), rehearsal)
     given = ("--robot", "so101", "--checkpoint", checkpoint, "--workers", "1")
     found = adapt.json("identify", short, *given, "--out", tmp_path / "identified")
     assert found["parameters"]["friction/elbow_flex"]["told"] in (True, False)
@@ -41,6 +50,8 @@ def test_logs_choose_the_simulators_in_which_a_model_is_taught_again(adapt, shor
     made = adapt.json("redistil", *given, "--threads", "1", *out)
     assert made["parent"] != made["version"] or made["best"] == 0
     card = json.loads((tmp_path / "taught" / "model.json").read_text())
+    kept = load_windows(beside(tmp_path / "taught" / "model.safetensors"), ROBOT)
+    assert torch.equal(kept.observation, rehearsal.observation)
     assert card["lineage"]["posterior"] == found["posterior"] and len(card["lineage"]["rounds"]) == 2
     again = adapt.json("redistil", *given, "--threads", "1", *out)
     assert again["version"] == made["version"]
