@@ -29,7 +29,7 @@ from adapt.learning.splits import Split
 from adapt.learning.sufficiency import Sufficiency
 from adapt.learning.supply import Supply
 from adapt.learning.trial import LiveRobot
-from adapt.model.checkpoint import content_hash
+from adapt.model.checkpoint import Card, content_hash
 from adapt.model.windows import Windows
 from adapt.model.world_model import WorldModel
 from adapt.registry.registry import Registry
@@ -239,15 +239,21 @@ class Learner:
         """Judge a version from elsewhere. What was known before it came counts as learned from, since nobody
         here can tell that it was not.
         """
-        try:
-            model, card = self.registry.load(version)
-        except UserError as error:
-            self._offers.refuse(version)
-            self._tell("offer_refused", {"version": version, "reason": str(error)}, "error")
+        if (loaded := self._load(version)) is None:
             return
+        model, card = loaded
         training = self.ledger.record_training(version, self.incumbent, self._supply.segments())
         self._judging = self._judging_of(training, model)
         self._tell("candidate_offered", {"version": version, "parent": self.incumbent, **card.lineage})
+
+    def _load(self, version: str) -> tuple[WorldModel, Card] | None:
+        """A candidate's files; None, and told, where they were damaged: the learner goes on without it."""
+        try:
+            return self.registry.load(version)
+        except UserError as error:
+            self._offers.refuse(version)
+            self._tell("offer_refused", {"version": version, "reason": str(error)}, "error")
+            return None
 
     def _is_over(self, judging: Judging) -> bool:
         return judging.turned is not None or self._supply.outgrown(judging)
@@ -321,7 +327,8 @@ class Learner:
         decided = bool(self.registry.decisions(training.version))
         if not known or decided or training.parent != self.incumbent:
             return None
-        return self._judging_of(training, self.registry.load(training.version)[0])
+        loaded = self._load(training.version)
+        return None if loaded is None else self._judging_of(training, loaded[0])
 
     def _tell(self, kind: str, detail: Mapping[str, Any], severity: Severity = "info") -> None:
         self._events.append(Event(kind, dict(detail), severity))

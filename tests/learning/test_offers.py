@@ -34,6 +34,10 @@ def offer(deployment: Deployment, model: WorldModel, folder: Path, parent: str |
     return deployment.registry.adopt(path).version
 
 
+def damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-8] + b"\0\1\2\3\4\5\6\7")
+
+
 def test_what_forecasts_better_is_admitted_on_what_came_after_it(tmp_path, pretrained, better):
     deployment = Deployment(tmp_path, pretrained, NEVER)
     deployment.live(real_ticks(60.0))
@@ -69,8 +73,7 @@ def test_what_was_made_from_another_version_waits(tmp_path, pretrained):
 def test_a_damaged_one_is_told_and_left(tmp_path, pretrained):
     deployment = Deployment(tmp_path, pretrained, NEVER)
     version = offer(deployment, tiny_model(ARM, seed=5), tmp_path)
-    path = deployment.registry.path(version)
-    path.write_bytes(path.read_bytes()[:-8] + b"\0\1\2\3\4\5\6\7")
+    damage(deployment.registry.path(version))
     deployment.live(real_ticks(10.0))
     assert deployment.kinds().count("offer_refused") == 1 and deployment.learner.idle
     assert not deployment.ledger.records.trainings
@@ -85,3 +88,14 @@ def test_after_a_restart_the_judging_goes_on(tmp_path, pretrained, better):
     assert second.learner.status()["candidate"] == version
     second.live(real_ticks(120.0, skip_s=10.0))
     assert second.learner.incumbent == version and "candidate_offered" not in second.kinds()
+
+
+def test_after_a_restart_a_damaged_one_is_told_and_left(tmp_path, pretrained, better):
+    first = Deployment(tmp_path, pretrained, NEVER)
+    version = offer(first, better, tmp_path)
+    first.live(real_ticks(10.0))
+    damage(first.registry.path(version))
+    second = Deployment(tmp_path, pretrained, NEVER)
+    second.live(real_ticks(20.0, skip_s=10.0))
+    assert second.kinds().count("offer_refused") == 1 and second.learner.idle
+    assert second.learner.incumbent == content_hash(pretrained.state_dict())
