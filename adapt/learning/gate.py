@@ -168,7 +168,7 @@ class DrivingGate:
         self._worse = BettingTest()
         self._limited_more = BettingTest()
         self._results: list[tuple[float, float]] = []
-        self._lost = 0
+        self._lost = self._won = 0
 
     def observe(self, candidate_cost: float, incumbent_cost: float, limited_more: int = 0) -> None:
         """Take the two task errors of one pair of turns.
@@ -192,6 +192,13 @@ class DrivingGate:
         self._worse.observe(1.0)
         self._lost += 1
 
+    def win_pair(self) -> None:
+        """Take a pair in which somebody had to stop the incumbent, and not the candidate: a whole win."""
+        self._better.observe(1.0)
+        self._not_worse.observe(1.0)
+        self._worse.observe(-1.0)
+        self._won += 1
+
     def decide(self) -> Decision:
         """Decide on what was seen so far."""
         evidence, threshold = self.evidence(), self._threshold
@@ -213,8 +220,9 @@ class DrivingGate:
         """What was seen so far, as numbers for the records."""
         costs = np.sqrt(np.mean(np.square(self._results), axis=0)).tolist() if self._results else (None, None)
         return {
-            "pairs": len(self._results) + self._lost,
+            "pairs": len(self._results) + self._lost + self._won,
             "pairs_lost_by_alarm": self._lost,
+            "pairs_won_by_stop": self._won,
             "margin": self._settings.margin,
             "e_better": self._better.e_value,
             "e_not_worse": self._not_worse.e_value,
@@ -227,8 +235,8 @@ class DrivingGate:
 
     def _no_disaster(self) -> bool:
         """Whether many small wins do not hide a few large losses."""
-        candidate, incumbent = np.sum(np.square(self._results), axis=0)
-        return bool(candidate < incumbent * (1.0 + self._settings.margin) ** 2)
+        candidate, incumbent = np.sum(np.square(self._results).reshape(-1, 2), axis=0)
+        return not self._results or bool(candidate < incumbent * (1.0 + self._settings.margin) ** 2)
 
 
 def share_of(candidate_number: int) -> float:

@@ -145,7 +145,7 @@ class Learner:
         if self._robot is not None and kind == "safety_state":
             self._robot.running = detail["state"] == "running"
         elif self._judging is not None and self._judging.trial is not None:
-            self._judging.trial.hear(kind, detail)
+            self._events += self._judging.trial.hear(kind, detail)
 
     @property
     def turn(self) -> str:

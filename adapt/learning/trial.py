@@ -10,9 +10,9 @@ version can be blamed for, such as a proposal that is not finite, costs a candid
 busy machine or a broken robot raises too (once in 100 s was seen, whoever drove) cost it the pair, and the
 trial when they were raised against it more often than against the incumbent.
 
-Somebody beside the robot may stop it, as when it falls. That costs a candidate the trial; but soon after it
-took over (`inherits_s`), the robot may have been falling already, so that counts as an alarm, and costs no
-pair. An incumbent's turn goes on when the robot is on its feet again.
+Somebody beside the robot may stop it, as when it falls. That costs a candidate the trial, and the incumbent
+the pair. But who took over in motion may be stopped soon after (`inherits_s`) for what the other began. That
+is an alarm and no more: the turn begins anew, and now with a robot that was put on its feet.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class Trial:
         self._pair: list[Turn] = []
         both = self.candidate, self.incumbent
         self._alarms: Counter[str] = Counter()
+        self._put_on_its_feet: int | None = None
         past = [turn for turn in ledger.records.turns if (turn.candidate, turn.incumbent) == both]
         for turn in past:
             self._count(turn)
@@ -139,10 +140,12 @@ class Trial:
         elif not sealed and self._moves(before, tick):
             error = self._error(tick.observation, tick.command)
             self._errors.append(float(error.square().mean()))
-        return self._end_turn(self._first, tick) if len(self._errors) == self._episode_ticks else []
+        if len(self._errors) < self._episode_ticks:
+            return []
+        return self._end_turn(self._first, tick, float(np.sqrt(np.mean(self._errors))))
 
-    def hear(self, kind: str, detail: Mapping[str, Any]) -> None:
-        """Take an event of another node.
+    def hear(self, kind: str, detail: Mapping[str, Any]) -> list[Event]:
+        """Take an event of another node. Gives what a finished turn has to tell.
 
         Raises:
             sqlite3.Error: that a turn was cut short could not be written down.
@@ -150,14 +153,15 @@ class Trial:
         reason = str(detail.get("reason", ""))
         if kind.startswith("limited_"):
             self._limited += 1 + int(detail.get("held_back", 0))
-        elif kind == "safety_stopped" and reason in BY_HAND and self.drives == self.incumbent:
-            self._note(reason)
+        elif kind == "safety_stopped" and reason in BY_HAND:
+            return self._stopped_by_hand(reason)
         elif kind == "prediction_error" and detail.get("version") == self.drives:
             self._cut_short(kind)
         elif kind in ("safety_fallback", "safety_stopped") and (
             reason in ALARMS or (self.drives == self.candidate and reason not in NO_FAULT_OF_A_VERSION)
         ):
             self._cut_short(reason)
+        return []
 
     def _begin_turn(self) -> None:
         self._first = None
@@ -165,27 +169,27 @@ class Trial:
         self._limited = 0
         self._unsettled = self._settle_ticks
 
-    def _end_turn(self, first: Tick, last: Tick) -> list[Event]:
+    def _end_turn(self, first: Tick, last: Tick, cost: float | None, ended: str = "") -> list[Event]:
         try:
-            self._count(self._written(first, last, self.drives, float(np.sqrt(np.mean(self._errors))), ""))
+            paired = self._count(self._written(first, last, cost, ended))
         finally:
             self._begin_turn()
-        if self._pair:
+        if not paired:
             return []
         self._number += 1
         return [Event("trial_pair", {"version": self.candidate, **self._gate.evidence()})]
 
-    def _note(self, reason: str) -> bool:
-        """Write down what speaks against the version that drives; False where it does not drive yet."""
-        last = self._last
-        if self._lost or last is None or last.version != self.drives:
-            return False
-        self._count(self._written(self._first or last, last, self.drives, None, reason))
-        return True
+    def _stopped_by_hand(self, reason: str) -> list[Event]:
+        first, last = self._first, self._last
+        if self._lost or first is None or last is None or last.version != self.drives:
+            return []
+        return self._end_turn(first, last, None, reason)
 
     def _cut_short(self, reason: str) -> None:
-        if not self._note(reason):
+        last = self._last
+        if self._lost or last is None or last.version != self.drives:
             return
+        self._count(self._written(self._first or last, last, None, reason))
         self._begin_turn()
         self._pair.clear()
         self._number += 1
@@ -193,13 +197,13 @@ class Trial:
         while self.drives == self.candidate:
             self._number += 1
 
-    def _written(self, first: Tick, last: Tick, version: str, cost: float | None, ended: str) -> Turn:
+    def _written(self, first: Tick, last: Tick, cost: float | None, ended: str) -> Turn:
         return self._ledger.record_turn(
             first,
             last,
             candidate=self.candidate,
             incumbent=self.incumbent,
-            version=version,
+            version=self.drives,
             pair=self._number,
             ticks=len(self._errors),
             cost=cost,
@@ -207,34 +211,45 @@ class Trial:
             ended=ended,
         )
 
-    def _count(self, turn: Turn) -> None:
-        if turn.cost is None:
-            self._count_alarm(turn)
-            return
+    def _count(self, turn: Turn) -> bool:
+        """Let a turn count; gives whether it was the second of its pair."""
+        if turn.cost is None and not self._own_stop(turn):
+            return False
+        self._put_on_its_feet = turn.pair if turn.cost is None else None
         if self._pair and self._pair[0].pair != turn.pair:
             self._pair.clear()
         self._pair.append(turn)
-        if len(self._pair) == 2:
-            of = {each.version: each for each in self._pair}
-            candidate, incumbent = of[self.candidate], of[self.incumbent]
-            assert candidate.cost is not None and incumbent.cost is not None
+        if len(self._pair) < 2:
+            return False
+        of = {each.version: each for each in self._pair}
+        self._pair.clear()
+        candidate, incumbent = of[self.candidate], of[self.incumbent]
+        assert candidate.cost is not None
+        if incumbent.cost is None:
+            self._gate.win_pair()
+        else:
             limited_more = (candidate.limited > 0) - (incumbent.limited > 0)
             self._gate.observe(candidate.cost, incumbent.cost, limited_more)
-            self._pair.clear()
+        return True
 
-    def _count_alarm(self, turn: Turn) -> None:
-        self._alarms[turn.version] += 1
-        if turn.version != self.candidate:
-            return
+    def _own_stop(self, turn: Turn) -> bool:
+        """Hold what cut a turn short against who drove; gives whether it is the incumbent's lost turn."""
         by_hand = turn.ended in BY_HAND
         lasted_s = (turn.last_stamp_ns - turn.first_stamp_ns) * 1e-9
+        own = by_hand and (lasted_s >= self._settings.inherits_s or turn.pair == self._put_on_its_feet)
+        if by_hand:
+            self._put_on_its_feet = turn.pair
+        self._alarms[turn.version] += 1
+        if turn.version == self.incumbent:
+            return own
         if not by_hand:
             self._gate.lose_pair()
         mine, other = self._alarms[self.candidate], self._alarms[self.incumbent]
-        if turn.ended not in ALARMS or (by_hand and lasted_s >= self._settings.inherits_s):
+        if turn.ended not in ALARMS or own:
             self._lost = f"the safety node took over while it drove ({turn.ended.replace('_', ' ')})"
         elif mine >= other + self._settings.most_alarms:
             self._lost = f"{ALARMS[turn.ended]} in {mine} of its turns, those of the incumbent in {other}"
+        return False
 
     def _moves(self, before: Tick, tick: Tick) -> bool:
         """Whether anything is asked or done: at rest all versions do equally well."""

@@ -190,10 +190,17 @@ def _turn_problems(records: Records) -> Iterator[str]:
         if after.first_stamp_ns <= before.last_stamp_ns:
             yield f"{_said(after)}, some of which belong to the turn before"
     drove: dict[tuple[str, str, int], list[str]] = {}
-    for turn in whole:
+    stopped = set()
+    for turn in records.turns:
         pair = turn.candidate, turn.incumbent, turn.pair
+        if turn.ended:
+            stopped.add((pair, turn.version))
+            continue
         drove.setdefault(pair, []).append(turn.version)
-        if tuple(drove[pair]) != turn_order(*pair)[: len(drove[pair])]:
+        order = turn_order(*pair)
+        # An incumbent that was stopped in its turn has lost it.
+        lost = order[:1] if (pair, order[0]) in stopped else ()
+        if tuple(drove[pair]) not in (order[: len(drove[pair])], order[len(lost) :]):
             yield f"{_said(turn)}, in another order than was drawn"
 
 
