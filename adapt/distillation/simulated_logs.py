@@ -17,9 +17,10 @@ from adapt.sim.commands import draw_commands
 from adapt.stream.tick import FloatArray
 
 ROBOTS_AT_ONCE = 24
-EPISODES = 3
+EPISODES = 2
 """Of each robot."""
-EPISODE_S = 4.0
+EPISODE_S = 10.0
+"""Driven so long a robot comes to stand otherwise on a slope than when it began; logs hold that too."""
 AS_LOGGED = 0.7
 """Share of the episodes under the commands of the logs; the others under those of the robot file."""
 
@@ -105,11 +106,14 @@ class LogsJob:
         commands = given_commands(spec, self.commands, AS_LOGGED, len(repeated), ticks, generator)
         drives = roll_out(spec, repeated, commands, driver, None, generator, self.disturbance)
         reader = Reader(spec)
+        # Segments of a ledger begin anywhere in a step: were all of these to begin in one place, the network
+        # would take another one for another robot.
+        begins = waiting + generator.integers(reader.ticks, size=len(repeated))
         runs = [
             [
-                (drives.observation[row, waiting:end], drives.action[row, waiting:end])
+                (drives.observation[row, begin:end], drives.action[row, begin:end])
                 for row in range(EPISODES * robot, EPISODES * (robot + 1))
-                for end in [drives.fell[row]]
+                for begin, end in [(begins[row], drives.fell[row])]
             ]
             for robot in range(ROBOTS_AT_ONCE)
         ]
