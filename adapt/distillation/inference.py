@@ -26,8 +26,8 @@ from adapt.stream.tick import FloatArray
 
 LEVEL = 0.9
 """Of the intervals that have to hold."""
-HALF_WIDTH = 1.6449
-"""Of the middle `LEVEL` of a normal distribution, in deviations."""
+WIDEST = 3.0
+"""Nothing is widened more: a parameter of which nothing was known is nearly uniform in its range then."""
 
 
 class InferenceSettings(Settings):
@@ -199,11 +199,26 @@ def _surprise(shares: Tensor, mean: Tensor, factor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _scale(network: InferenceNetwork, check: tuple[Tensor, Tensor, Tensor]) -> float:
-    """Make the intervals wide enough for robots held out; gives the share that held before."""
+    """Make the intervals wide enough for robots held out; gives the share that held before.
+
+    Each parameter gets the narrowest that hold, and the widest where none do: those of a parameter that is
+    not told become those of its range.
+    """
     mean, factor = network(*check[:2])
     covariance = torch.linalg.inv(factor @ factor.transpose(1, 2))
     deviation = torch.diagonal(covariance, dim1=1, dim2=2).sqrt()
-    away = (check[2] - mean).abs() / deviation
-    needed = torch.quantile(away, LEVEL, dim=0) / HALF_WIDTH
-    network.scale.copy_(needed.clamp_min(1.0))
-    return float((away <= HALF_WIDTH).float().mean())
+    scales = torch.logspace(0.0, math.log10(WIDEST), 100, dtype=mean.dtype)
+    held = torch.stack([_held(check[2], mean, scale * deviation) for scale in scales])
+    enough = held >= LEVEL
+    first = torch.where(enough.any(0), enough.int().argmax(0), len(scales) - 1)
+    network.scale.copy_(scales[first])
+    return float(held[0].mean())
+
+
+def _held(shares: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """How often the middle `LEVEL` of normal distributions that are cut off at 0 and 1 holds the truth; of
+    R robots (R, P) by parameter (P,).
+    """
+    low, true, high = (torch.special.ndtr((each - mean) / deviation) for each in (0.0, shares, 1.0))
+    place: Tensor = (true - low) / (high - low).clamp_min(1e-12)
+    return ((place - 0.5).abs() <= LEVEL / 2).to(mean.dtype).mean(0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from adapt.distillation.inference import InferenceSettings, train_inference
+from adapt.distillation.posterior import Posterior
 from adapt.distillation.simulated_logs import SimulatedLogs
 
 TICKS, NUMBERS, PIECES = 16, 3, 6
+RANGES = {"shown": (0.0, 1.0), "hidden": (0.0, 1.0)}
 SETTINGS = InferenceSettings(steps=300, batch=32, width=16, pieces=PIECES)
 
 
@@ -24,13 +26,20 @@ def logs(robots: int, seed: int) -> SimulatedLogs:
 def test_what_can_be_told_is_told_and_the_intervals_hold() -> None:
     network, said = train_inference(logs(400, 0), SETTINGS, 0)
     unseen = logs(100, 1)
-    found = [network.infer(unseen.pieces[row, : unseen.counts[row]], PIECES) for row in range(100)]
-    mean = np.stack([each[0] for each in found])
-    deviation = np.stack([np.sqrt(np.diag(each[1])) for each in found])
-    away = np.abs(mean - unseen.shares) / deviation
+    found = [
+        Posterior(RANGES, *network.infer(unseen.pieces[row, : unseen.counts[row]], PIECES)).summary(
+            np.random.default_rng(row)
+        )
+        for row in range(100)
+    ]
+    low, high = (
+        np.array([[each[name][end] for name in RANGES] for each in found]) for end in ("low", "high")
+    )
     # Of a hundred robots so few miss a stated 90 % by chance, in one of a thousand cases.
-    assert ((away < 1.645).sum(axis=0) >= 80).all()
-    assert deviation[:, 0].mean() < 0.15 and deviation[:, 1].mean() > 0.2
+    assert ((low <= unseen.shares) & (unseen.shares <= high)).sum(axis=0).min() >= 80
+    assert [sum(each[name]["told"] for each in found) > 50 for name in RANGES] == [True, False]
+    # What is not told is as wide as its range.
+    assert (high - low)[:, 1].mean() > 0.85 > 0.5 > (high - low)[:, 0].mean()
     assert said["likelihood"] > 0.3
 
 
