@@ -154,7 +154,7 @@ def train_inference(
         optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
     )
     best, best_loss = copy.deepcopy(network.state_dict()), math.inf
-    check = _batch(logs, unseen, settings.pieces, torch.Generator().manual_seed(seed))
+    check = _batch(logs, unseen, settings.pieces)
     for step in range(settings.steps):
         rows = seen[torch.randint(len(seen), (settings.batch,), generator=generator).numpy()]
         pieces, known, shares = _batch(logs, rows, settings.pieces, generator)
@@ -177,16 +177,23 @@ def train_inference(
 
 
 def _batch(
-    logs: SimulatedLogs, rows: npt.NDArray[np.integer[Any]], most: int, generator: torch.Generator
+    logs: SimulatedLogs,
+    rows: npt.NDArray[np.integer[Any]],
+    most: int,
+    generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """So many pieces at most of each robot, at random; which are known; the true shares."""
+    """Up to so many pieces of each robot, any number of any, or without a generator as many as can be; which
+    are known; the true shares.
+    """
     pieces = np.zeros((len(rows), most, *logs.pieces.shape[2:]), np.float32)
     known = np.zeros((len(rows), most), bool)
     for place, row in enumerate(rows):
         there = int(logs.counts[row])
-        wanted = min(there, int(torch.randint(1, most + 1, (1,), generator=generator)))
-        chosen = torch.randperm(there, generator=generator)[:wanted].numpy()
-        pieces[place, :wanted], known[place, :wanted] = logs.pieces[row, chosen], True
+        wanted, chosen = min(there, most), np.arange(there)
+        if generator is not None:
+            wanted = min(there, int(torch.randint(1, most + 1, (1,), generator=generator)))
+            chosen = torch.randperm(there, generator=generator).numpy()
+        pieces[place, :wanted], known[place, :wanted] = logs.pieces[row, chosen[:wanted]], True
     return torch.from_numpy(pieces), torch.from_numpy(known), torch.from_numpy(logs.shares[rows]).float()
 
 
