@@ -27,6 +27,15 @@ def load_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
         UserError: the file is missing, is no YAML mapping, or a key in it is unknown, missing or
             wrong. The message names the file and the first such key.
     """
+    return as_settings(path, read_mapping(path), kind)
+
+
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """What a YAML file says, key by key.
+
+    Raises:
+        UserError: the file is missing, or is no YAML mapping.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
@@ -35,6 +44,15 @@ def load_settings(path: Path, kind: type[SettingsType]) -> SettingsType:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a mapping of keys to values")
+    return content
+
+
+def as_settings(path: Path, content: dict[Any, Any], kind: type[SettingsType]) -> SettingsType:
+    """What `path` says, as `kind`.
+
+    Raises:
+        UserError: a key is unknown, missing or wrong; the message names the file and the first such key.
+    """
     try:
         return kind.model_validate(content)
     except ValidationError as error:

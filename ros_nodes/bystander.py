@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,17 +35,15 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Attempts:
-    """All of a stack's life.
+    """One after the other.
 
     Attributes:
         attempts: in order.
         ended: whether what was waited for came.
-        until_s: the robot's clock at the end.
     """
 
     attempts: list[Attempt]
     ended: bool
-    until_s: float
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -84,6 +83,37 @@ class Bystander:
         ended = (fell or self._heard("stand_in_put_back", heard))[0]
         return Attempt(version, (end_ns - begin_ns) * 1e-9, ended["detail"]["position_m"][0], bool(fell))
 
+    def watch_again_and_again(
+        self,
+        attempt_s: float,
+        most_s: float,
+        ended: Callable[[], bool] = lambda: False,
+        progress: Callable[[float, str], None] = lambda share, note: None,
+    ) -> Attempts:
+        """Drive in attempts until it has `ended`, or for `most_s` of being driven.
+
+        Raises:
+            UserError: see `watch`.
+        """
+        attempts: list[Attempt] = []
+        driven_s = 0.0
+        while driven_s < most_s - 1e-6 and not ended():
+            attempts.append(self.watch(min(attempt_s, most_s - driven_s), ended))
+            driven_s += attempts[-1].seconds
+            falls = sum(each.fell for each in attempts)
+            progress(min(1.0, driven_s / most_s), f"{falls} falls in {len(attempts)} attempts")
+        return Attempts(attempts, ended())
+
+    def wait(self, kinds: Iterable[str], timeout_s: float) -> dict[str, Any]:
+        """Leave the robot at rest until one of these events is heard, and give it.
+
+        Raises:
+            UserError: none is, within so much of the wall's time.
+        """
+        wanted = tuple(kinds)
+        self._stage.until(lambda: any(map(self.events, wanted)), " or ".join(wanted), timeout_s)
+        return next(event for kind in wanted for event in self.events(kind))
+
     @property
     def version(self) -> str:
         """That drives now."""
@@ -109,26 +139,12 @@ class Bystander:
         return time.time_ns() - self._witness.commands[-1].received_ns > QUIET_S * 1e9
 
 
-def drive_again_and_again(
-    options: Options,
-    attempt_s: float,
-    most_s: float,
-    ended: Callable[[Bystander], bool] = lambda bystander: False,
-    progress: Callable[[float, str], None] = lambda share, note: None,
-) -> Attempts:
-    """Start a stack on a stand-in, and end it when `ended`, or after `most_s` of being driven.
+@contextmanager
+def stand_by(options: Options) -> Iterator[Bystander]:
+    """A stack on a stand-in, from its start to its end.
 
     Raises:
         UserError: it does not start, or cannot be driven.
     """
-    attempts: list[Attempt] = []
     with signals_interrupt_once(), Stage(options) as stage:
-        bystander = Bystander(stage)
-        driven_s = 0.0
-        while driven_s < most_s - 1e-6 and not ended(bystander):
-            left_s = min(attempt_s, most_s - driven_s)
-            attempts.append(bystander.watch(left_s, lambda: ended(bystander)))
-            driven_s += attempts[-1].seconds
-            falls = sum(each.fell for each in attempts)
-            progress(min(1.0, driven_s / most_s), f"{falls} falls in {len(attempts)} attempts")
-        return Attempts(attempts, ended(bystander), bystander.now_ns * 1e-9)
+        yield Bystander(stage)

@@ -59,7 +59,6 @@ DEFAULTS = {
     "closed_loop": True,
     "recovery.begins": False,
     "recovery.expert": "",
-    "recovery.at_once": False,
     "recovery.settings": "",
 }
 WAITING_TICKS = 1000
@@ -132,7 +131,7 @@ class LearnerNode(Node):
         self._ticks: queue.Queue[Tick | Heard] = queue.Queue(WAITING_TICKS)
         self._lost = 0
         self._paused = ""
-        asked = {name: given[f"recovery.{name}"] for name in ("begins", "expert", "at_once", "settings")}
+        asked = {name: given[f"recovery.{name}"] for name in ("begins", "expert", "settings")}
         self._recovery = (
             Recovery(given["robot"], store, RecoverySettings(**asked)) if asked["begins"] else None
         )

@@ -18,18 +18,16 @@ ENDS_WITHIN_S = 10.0
 
 @dataclass(frozen=True)
 class RecoverySettings:
-    """The learner node's parameters `recovery.*`.
+    """The learner node's parameters `recovery.*`. What comes out has the dead time of the robot file.
 
     Attributes:
         begins: whether the learner begins it by itself.
         expert: weights of the expert, where the robot file's is a policy; empty where it needs none.
-        at_once: what comes out acts in the tick in which it plans.
         settings: YAML, keys as in RedistillationSettings; empty for the defaults.
     """
 
     begins: bool
     expert: str
-    at_once: bool
     settings: str
 
 
@@ -45,7 +43,6 @@ class Recovery:
         options = ["--robot", robot, "--store", str(store)]
         options += ["--expert", settings.expert] if settings.expert else []
         options += ["--settings", settings.settings] if settings.settings else []
-        options += ["--at-once"] if settings.at_once else []
         self._command = [sys.executable, "-m", "adapt.cli", "recover", *options]
         self._process: subprocess.Popen[bytes] | None = None
 

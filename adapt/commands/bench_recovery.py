@@ -9,22 +9,22 @@ import typer
 
 from adapt.commands import output, ros
 from adapt.commands.identify import LEDGER
-from adapt.commands.pretrain import WorkerCount
 from adapt.errors import UserError
-from adapt.files import write_text
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 MEASUREMENTS = 4
 """In each tick: what was measured half a tick ago is late for a policy that acts at once."""
-AT_ONCE = "at_once.yaml"
-"""The robot file without a dead time, as docs/redistillation.md tells to write it."""
+RECOVERS_WITHIN_S = 3600.0
+"""Of the wall's time."""
 
 
 def recovery(
-    robot: output.RobotName,
-    scenario: Annotated[str, typer.Option(help="The hidden robot, by name or path.")],
+    robot: Annotated[
+        str, typer.Option(help="Robot file, of a robot that its policy drives: a path, or a name.")
+    ] = "go2_policy",
+    scenario: Annotated[str, typer.Option(help="The hidden robot, by name or path.")] = "bold_hardware",
     store: Annotated[Path, typer.Option(help="New folder for what the nodes write.")] = Path("runs/recovery"),
     checkpoint: Annotated[Path | None, typer.Option(help="World model; by default the shipped one.")] = None,
     expert: Annotated[
@@ -40,70 +40,76 @@ def recovery(
     ] = 0.3,
     attempts: Annotated[int, typer.Option(min=1, help="That are measured in the end.")] = 20,
     seconds: Annotated[float, typer.Option(min=1.0, help="Length of an attempt.")] = 10.0,
-    workers: WorkerCount = None,
     json: output.Json = False,
 ) -> None:
     """Live, over ROS 2 in simulated time: a robot that falls is identified, taught again, and walks.
 
     A stand-in is driven, and put on its feet when it has fallen, until the learner says that updates do not
-    suffice. 'adapt recover' then identifies and re-distils from the store, the learner judges its offer,
-    and what drives in the end is measured.
+    suffice. The learner then begins 'adapt recover' by itself, while the robot is left at rest, and judges
+    what comes of it by turns; what drives in the end is measured.
 
-    The exit code is 1 where it was not told, or nothing was admitted.
+    The exit code is 1 where nothing was admitted.
     """
     import os
+    import time
 
-    from adapt.commands.recover import recover
     from adapt.robot.load import load_robot
 
-    table, drive = ros.live("node_table"), ros.live("bystander").drive_again_and_again
+    table, stand_by = ros.live("node_table"), ros.live("bystander").stand_by
     ros.live("environment").stay_on_this_machine(os.environ)
     if (store / LEDGER).exists():
         raise UserError(f"{store}: holds the ledger of an earlier run: give another --store")
-    store.mkdir(parents=True, exist_ok=True)
-    at_once = store / AT_ONCE
-    write_text(at_once, without_dead_time(robot))
-    common = {"checkpoint": checkpoint, "command": command, "scenario": scenario}
     sensed_hz = MEASUREMENTS * load_robot(robot).rate_hz
+    begins = {"begins": True, "expert": str(expert or ""), "settings": str(settings or "")}
     overrides: dict[str, dict[str, Any]] = {
         "planner": {"controller": "policy"},
+        "learner": {f"recovery.{name}": value for name, value in begins.items()},
         "stand_in": {"speed": speed, "rate_hz": sensed_hz, "clock_hz": 2 * sensed_hz},
         "recorder": {"continuous": True},
     }
+    options = table.Options(
+        robot,
+        store,
+        checkpoint=checkpoint,
+        sim=True,
+        command=command,
+        scenario=scenario,
+        simulated_time=True,
+        overrides=overrides,
+    )
+    most_s = 60.0 * most_minutes
+    with output.progress() as bar, stand_by(options) as bystander:
 
-    until_s = 0.0
-
-    def phase(name: str, robot_file: str, attempt_s: float, most_s: float, event: str | None = None) -> Any:
-        nonlocal until_s
-        overrides["stand_in"]["start_s"] = until_s + 1.0
-        options = table.Options(
-            robot_file, store, sim=True, simulated_time=True, overrides=overrides, **common
-        )
-        with output.progress() as bar:
+        def phase(name: str, attempt_s: float, most_s: float, event: str | None = None) -> Any:
             task = bar.add_task(name, total=1.0, note="")
-            found = drive(
-                options,
+            found = bystander.watch_again_and_again(
                 attempt_s,
                 most_s,
-                lambda seen: event is not None and bool(seen.events(event)),
+                lambda: event is not None and bool(bystander.events(event)),
                 lambda share, note: bar.update(task, completed=share, note=note),
             )
-        until_s = found.until_s
-        output.console().print(_table(name, found.attempts))
-        return found
+            bar.update(task, completed=1.0)
+            output.console().print(_table(name, found.attempts))
+            return found
 
-    most_s = 60.0 * most_minutes
-    fallen = phase("until updates did not suffice", robot, seconds, most_s, "updates_do_not_suffice")
-    if not fallen.ended:
-        raise UserError(f"{store}: within {most_minutes:g} minutes updates were not said not to suffice")
-    recover(robot, store, "it falls", expert, True, settings, 0, workers, None, None, False)
-    # Who walks is left alone: a candidate during whose turn somebody stops the robot has lost.
-    judged = phase("until a version was admitted", str(at_once), most_s, most_s, "admitted")
-    walked = phase("after that", str(at_once), seconds, seconds * attempts)
+        fallen = phase("until updates did not suffice", seconds, most_s, "updates_do_not_suffice")
+        if not fallen.ended:
+            raise UserError(f"{store}: within {most_minutes:g} minutes updates were not said not to suffice")
+        waiting = bar.add_task("adapt recover", total=None, note=f"{store / 'recover' / 'recover.log'}")
+        began = time.monotonic()
+        recovered = bystander.wait(("recovery_offered", "recovery_failed"), RECOVERS_WITHIN_S)
+        minutes = (time.monotonic() - began) / 60.0
+        bar.remove_task(waiting)
+        if recovered["kind"] == "recovery_failed":
+            raise UserError(f"{recovered['detail']['log']}: {recovered['detail']['said']}")
+        # Who walks is left alone: a candidate during whose turn somebody stops the robot has lost.
+        judged = phase("until a version was admitted", most_s, most_s, "admitted")
+        walked = phase("after that", seconds, seconds * attempts)
     data = {
         "robot": robot,
         "scenario": scenario,
         "admitted": judged.ended,
+        "recovered_within_minutes": minutes,
         "before": fallen.as_dict(),
         "judged": judged.as_dict(),
         "after": walked.as_dict(),
@@ -111,23 +117,6 @@ def recovery(
     output.finish(data, json, f"store: {store}; bags of all of it: {store / 'recordings'}")
     if not judged.ended:
         raise typer.Exit(output.PROBLEMS)
-
-
-def without_dead_time(robot: str) -> str:
-    """A robot file, as YAML, of the same robot when it acts in the tick in which it plans.
-
-    Raises:
-        UserError: see `find_configuration`.
-    """
-    import yaml
-
-    from adapt.robot.load import find_configuration, load_robot
-
-    content = yaml.safe_load(find_configuration("robots", robot).read_text(encoding="utf-8"))
-    content["dead_time_ticks"] = 0
-    if (simulation := load_robot(robot).simulation) is not None:
-        content["simulation"]["model"] = simulation.model  # with its path: the file may lie elsewhere
-    return yaml.safe_dump(content, sort_keys=False)
 
 
 def _table(when: str, attempts: list[Any]) -> Table:

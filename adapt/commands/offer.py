@@ -21,10 +21,12 @@ def offer(
     ] = None,
     json: output.Json = False,
 ) -> None:
-    """Offer a checkpoint as a candidate; the learner, running or started later, judges it like its own.
+    """Offer a checkpoint as a candidate; the learner, running or started later, judges it like its own, and
+    gives up for it what it is making.
 
     It has to be made from the version that drives now.
     """
+    from adapt.learning.offers import OFFER
     from adapt.model.checkpoint import load_card
     from adapt.robot.access import caller
 
@@ -43,7 +45,7 @@ def offer(
         if card.version in registry.versions():
             raise UserError(f"{store}: version {card.version} is there already")
         registry.adopt(checkpoint)
-        registry.depend("offer", card.version, card.version, {"caller": asks, "why": why})
+        registry.depend(OFFER, card.version, card.version, {"caller": asks, "why": why})
     output.finish(
         {"version": card.version, "parent": card.parent, "caller": asks},
         json,

@@ -93,7 +93,8 @@ def redistil(
         "seed": seed,
         **found.as_dict(),
     }
-    made = save_checkpoint(out / MODEL, found.model, specification, card.version, lineage)
+    acts_as = specification.at_once() if at_once else specification
+    made = save_checkpoint(out / MODEL, found.model, acts_as, card.version, lineage)
     if rehearsal is not None:
         save_windows(beside(out / MODEL), rehearsal)
     note_dependent(checkpoint, card.version, "re-distillation", str(out / MODEL))

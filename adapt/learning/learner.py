@@ -158,10 +158,11 @@ class Learner:
     @property
     def idle(self) -> bool:
         """Whether `work` has nothing to do until more ticks come."""
+        if self._offered is not None:
+            return False
         if self._judging is not None:
             return self._judging.waiting and not self._is_over(self._judging)
-        waits = self._round is None and not self._supply.enough()
-        return waits and self._offers.next(self.incumbent) is None
+        return self._round is None and not self._supply.enough()
 
     def work(self) -> list[Event]:
         """Do one bounded piece of training or judging, and tell what happened since the last call.
@@ -172,12 +173,12 @@ class Learner:
         """
         self._events += self._drift.look()
         self._follow_registry()
-        if self._judging is not None:
+        if (offered := self._offered) is not None:
+            self._take(offered)
+        elif self._judging is not None:
             self._judge(self._judging)
         elif self._round is not None:
             self._train(self._round)
-        elif (offered := self._offers.next(self.incumbent)) is not None:
-            self._take(offered)
         elif self._supply.enough():
             self._begin_round()
         for number, reason in self._plausibility.refused.items():
@@ -235,6 +236,13 @@ class Learner:
         self._judging = self._judging_of(training, model)
         self._tell("candidate_made", {"version": version, "parent": self.incumbent, **lineage})
 
+    @property
+    def _offered(self) -> str | None:
+        """A version from elsewhere to be judged now: what is made here gives way, it can be made again."""
+        offered, judged = self._offers.next(self.incumbent), self._judging
+        waits = offered and judged is not None and self._offers.made(judged.training.version)
+        return None if waits else offered
+
     def _take(self, version: str) -> None:
         """Judge a version from elsewhere. What was known before it came counts as learned from, since nobody
         here can tell that it was not.
@@ -242,6 +250,7 @@ class Learner:
         if (loaded := self._load(version)) is None:
             return
         model, card = loaded
+        self._give_up(f"version {version} was offered")
         training = self.ledger.record_training(version, self.incumbent, self._supply.segments())
         self._judging = self._judging_of(training, model)
         self._tell("candidate_offered", {"version": version, "parent": self.incumbent, **card.lineage})
@@ -300,9 +309,13 @@ class Learner:
         self._incumbent_model = self.registry.load(current)[0]
         self._tell("incumbent_changed", {"version": current, "from": self.incumbent}, "warning")
         self.incumbent = current
+        self._give_up("the incumbent was changed")
+
+    def _give_up(self, reason: str) -> None:
+        """What is being made or judged."""
         self._round = None
         if (judging := self._judging) is not None:
-            self._reject(judging, Decision("reject", "the incumbent was changed", judging.evidence()))
+            self._reject(judging, Decision("reject", reason, judging.evidence()))
 
     def _judging_of(self, training: Training, model: WorldModel) -> Judging:
         return Judging(

@@ -8,6 +8,9 @@ from adapt.errors import UserError
 from adapt.learning.ledger import Ledger
 from adapt.registry.registry import Registry
 
+OFFER = "offer"
+"""What depends on a version that somebody has offered; see `Registry.depend`."""
+
 
 class Offers:
     """Finds what nobody has judged yet."""
@@ -32,6 +35,11 @@ class Offers:
                 if self._registry.card(version).parent == incumbent:
                     return version
         return None
+
+    def made(self, version: str) -> bool:
+        """Whether somebody has offered it; False of what the learner made itself."""
+        known = self._registry.dependents(version)
+        return any(each.kind == OFFER and each.version == version for each in known)
 
     def refuse(self, version: str) -> None:
         """Forget a version that cannot be judged."""

@@ -34,6 +34,8 @@ class Card(Settings):
     parent: str | None = None
     lineage: dict[str, Any] = {}
     """How the weights came about: data, seed, ranges, segments, evidence."""
+    acts_at_once: bool = False
+    """It was made for a robot file with `dead_time_ticks: 0`; under a dead time its policy may fall."""
 
 
 def content_hash(state: dict[str, Tensor]) -> str:
@@ -65,6 +67,7 @@ def save_checkpoint(
         settings=model.settings,
         parent=parent,
         lineage=lineage or {},
+        acts_at_once=specification.dead_time_ticks == 0,
     )
     with replacing(path) as temporary:
         temporary.write_bytes(save({name: weight.contiguous() for name, weight in state.items()}))

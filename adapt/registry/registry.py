@@ -77,11 +77,18 @@ class Registry:
         """The model of a version, in evaluation mode.
 
         Raises:
-            UserError: there is no such version, its files were damaged, or they are those of another one.
+            UserError: there is no such version, its files were damaged, they are those of another one, or it
+                acts at once on a robot with a dead time.
         """
-        model, card = load_checkpoint(self.path(version), self._specification)
+        specification = self._specification
+        model, card = load_checkpoint(self.path(version), specification)
         if card.version != version:
             raise UserError(f"{self.path(version)}: holds version {card.version}: restore the files")
+        if card.acts_at_once and specification.dead_time_ticks:
+            raise UserError(
+                f"{self.path(version)}: acts in the tick in which it plans, but robot '{specification.name}'"
+                f" has dead_time_ticks: {specification.dead_time_ticks}: give a robot file with 0"
+            )
         return model, card
 
     def card(self, version: str) -> Card:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adapt.errors import UserError
 from adapt.robot.specification import RobotSpecification
-from adapt.settings import load_settings
+from adapt.settings import as_settings, read_mapping
 
 
 def configuration_folders() -> list[Path]:
@@ -40,14 +40,24 @@ def find_configuration(kind: str, name: str) -> Path:
 def load_robot(name: str) -> RobotSpecification:
     """Read a robot file, given its path or its name under configs/robots/.
 
-    Where the model of its simulation lies beside it, the specification has the model's full path.
+    Where it names another one as its `base`, by name or by a path from where it lies, what it does not say
+    itself is its base's, key by key of the first level. Where the model of its simulation lies beside the
+    file that says so, the specification has the model's full path.
 
     Raises:
-        UserError: see `load_settings` and `find_configuration`.
+        UserError: see `load_settings` and `find_configuration`; or its base has a base itself.
     """
-    path = find_configuration("robots", name)
-    robot = load_settings(path, RobotSpecification)
-    if robot.simulation is None or not (beside := path.parent / robot.simulation.model).is_file():
+    path = simulated_by = find_configuration("robots", name)
+    content = read_mapping(path)
+    if (named := content.pop("base", None)) is not None:
+        base = path.parent / find_configuration("robots", str(named))
+        usual = read_mapping(base)
+        if "base" in usual:
+            raise UserError(f"{path}: key 'base': {base} has a base itself: name '{usual['base']}' instead")
+        simulated_by = path if "simulation" in content else base
+        content = {**usual, **content}
+    robot = as_settings(path, content, RobotSpecification)
+    if robot.simulation is None or not (beside := simulated_by.parent / robot.simulation.model).is_file():
         return robot
     simulation = robot.simulation.model_copy(update={"model": str(beside.resolve())})
     return robot.model_copy(update={"simulation": simulation})

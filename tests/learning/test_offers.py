@@ -8,6 +8,7 @@ import pytest
 from deployment import ARM, Deployment, real_ticks
 from small_arm import tiny_model
 
+from adapt.learning.offers import OFFER
 from adapt.learning.settings import LearnerSettings
 from adapt.learning.splits import Split
 from adapt.learning.verification import verify_ledger
@@ -70,6 +71,32 @@ def test_what_was_made_from_another_version_waits(tmp_path, pretrained):
     assert "candidate_offered" not in deployment.kinds() and deployment.learner.idle
 
 
+def test_what_the_learner_makes_itself_gives_way_to_it(tmp_path, pretrained, better):
+    deployment = Deployment(tmp_path, pretrained)
+    seconds = 0.0
+    while deployment.learner.status()["candidate"] is None:
+        deployment.live(real_ticks(seconds + 1.0, skip_s=seconds))
+        seconds += 1.0
+    own = deployment.learner.status()["candidate"]
+    version = offer(deployment, better, tmp_path)
+    deployment.live(real_ticks(seconds + 1.0, skip_s=seconds))
+    assert deployment.learner.status()["candidate"] == version
+    (decision,) = deployment.registry.decisions(own)
+    assert decision.kind == "rejected" and decision.reason == f"version {version} was offered"
+    assert verify_ledger(tmp_path / "ledger.sqlite") == []
+
+
+def test_an_offer_waits_for_the_one_before_it(tmp_path, pretrained, better):
+    deployment = Deployment(tmp_path, pretrained, NEVER)
+    first = offer(deployment, better, tmp_path)
+    deployment.registry.depend(OFFER, first, first, {"why": "it sags"})
+    deployment.live(real_ticks(4.0))
+    second = offer(deployment, tiny_model(ARM, seed=5), tmp_path)
+    deployment.live(real_ticks(8.0, skip_s=4.0))
+    assert deployment.learner.status()["candidate"] == first
+    assert deployment.registry.decisions(second) == []
+
+
 def test_a_damaged_one_is_told_and_left(tmp_path, pretrained):
     deployment = Deployment(tmp_path, pretrained, NEVER)
     version = offer(deployment, tiny_model(ARM, seed=5), tmp_path)
@@ -77,6 +104,16 @@ def test_a_damaged_one_is_told_and_left(tmp_path, pretrained):
     deployment.live(real_ticks(10.0))
     assert deployment.kinds().count("offer_refused") == 1 and deployment.learner.idle
     assert not deployment.ledger.records.trainings
+
+
+def test_one_that_acts_at_once_is_told_and_left_where_there_is_a_dead_time(tmp_path, pretrained):
+    deployment = Deployment(tmp_path, pretrained, NEVER)
+    path = tmp_path / "offered.safetensors"
+    save_checkpoint(path, tiny_model(ARM, seed=5), ARM.at_once(), deployment.learner.incumbent)
+    deployment.registry.adopt(path)
+    events = deployment.live(real_ticks(10.0))
+    (refused,) = [event for event in events if event.kind == "offer_refused"]
+    assert "acts in the tick in which it plans" in refused.detail["reason"] and deployment.learner.idle
 
 
 def test_after_a_restart_the_judging_goes_on(tmp_path, pretrained, better):

@@ -45,6 +45,13 @@ def test_a_version_is_loaded_as_it_was_added(registry):
         assert torch.equal(again.state_dict()[name], weight)
 
 
+def test_what_acts_at_once_does_not_drive_a_robot_with_a_dead_time(tmp_path):
+    version = Registry(tmp_path, ROBOT.at_once(), lambda: 5).add(model_of(0), None, {}).version
+    with pytest.raises(UserError, match="has dead_time_ticks: 1: give a robot file with 0"):
+        Registry(tmp_path, ROBOT, lambda: 5).load(version)
+    assert Registry(tmp_path, ROBOT.at_once(), lambda: 5).load(version)[1].acts_at_once
+
+
 def test_a_version_is_never_overwritten(registry):
     first = registry.add(model_of(0), None, {"seed": 0})
     second = registry.add(model_of(0), "other", {"seed": 1})

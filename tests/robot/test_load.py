@@ -85,3 +85,37 @@ def test_a_name_that_is_not_there_lists_those_that_are() -> None:
 def test_a_path_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"mine\.yaml: no such file"):
         load_robot(str(tmp_path / "mine.yaml"))
+
+
+def test_what_a_robot_file_does_not_say_is_its_bases() -> None:
+    walker, driven_by_its_policy = load_robot("go2"), load_robot("go2_policy")
+    assert driven_by_its_policy.dead_time_ticks == 0
+    assert driven_by_its_policy.at_once() == walker.model_copy(
+        update={"dead_time_ticks": 0, "description": driven_by_its_policy.description}
+    )
+    assert driven_by_its_policy.schema_hash == walker.schema_hash
+
+
+def test_a_base_may_lie_beside_the_file_with_the_model_of_its_simulation(tmp_path: Path) -> None:
+    cart = find_configuration("robots", str(Path(__file__).parents[1] / "sim" / "cart_pole.yaml"))
+    for file in (cart, cart.with_suffix(".xml")):
+        (tmp_path / file.name).write_text(file.read_text())
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("base: cart_pole.yaml\ndescription: Mine.\n")
+    simulation = load_robot(str(mine)).simulation
+    assert simulation is not None and simulation.model == str((tmp_path / "cart_pole.xml").resolve())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("base: mine.yaml", "has a base itself: name 'mine.yaml' instead"),
+        ("base: go3", "configs/robots/go3.yaml: no such file; there are: "),
+        ("base: go2\nrate: 25", "mine.yaml: unknown key 'rate'"),
+    ],
+)
+def test_a_base_that_does_not_do_is_told(tmp_path: Path, text: str, told: str) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text)
+    with pytest.raises(UserError, match=told):
+        load_robot(str(mine))

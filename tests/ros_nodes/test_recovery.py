@@ -9,7 +9,7 @@ from pathlib import Path
 from adapt.learning.event import Event
 from ros_nodes.recovery import Recovery, RecoverySettings
 
-SETTINGS = RecoverySettings(begins=True, expert="", at_once=False, settings="")
+SETTINGS = RecoverySettings(begins=True, expert="", settings="")
 
 
 def ended(recovery: Recovery) -> Event:
