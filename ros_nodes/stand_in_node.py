@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -65,7 +66,7 @@ class StandInNode(Node):
     Topic: /stand_in/set (std_msgs/String) {"field": "payload_mass", "value": 0.2} changes one number of
         the scenario; {"fault": {"kind": "frozen", "duration_s": 2.0}} lets what is measured arrive wrong
         for a while, see `adapt.sim.faults.Fault`; {"put_back": true} picks the robot up and puts it back to
-        where it started.
+        where it started; {"speed": 0.1} lets its own time go slower or faster.
     Events: `stand_in_changed`, `stand_in_refused`, `command_refused`; `stand_in_fell` and `stand_in_put_back`
         with the base's position, in m.
     """
@@ -77,6 +78,7 @@ class StandInNode(Node):
         self._robot = robot_of(parameters)
         self._own_clock: bool = parameters["publish_clock"]
         self._speed: float = parameters["speed"] if self._own_clock else 1.0
+        self._wanted_speed = self._speed
         rate_hz: float = parameters["rate_hz"] or 2 * self._robot.rate_hz
         if not min(rate_hz, self._speed) > 0:
             raise UserError("parameters 'rate_hz' and 'speed' of node 'stand_in': must be above 0")
@@ -145,6 +147,8 @@ class StandInNode(Node):
         due_ns, beat = self._start_ns, 0
         while True:
             beats = 1
+            if (speed := self._wanted_speed) != self._speed:
+                self._start_ns, self._began_ns, self._speed = self._wall_ns(), time.monotonic_ns(), speed
             late_ns = self._wall_ns() - (due_ns + self._beat_ns)
             if late_ns > 0:
                 # Wall time does not wait: beats that have passed are silent. A time of its own slows down.
@@ -194,6 +198,8 @@ class StandInNode(Node):
                     self._tell_position("stand_in_put_back", "info")
                     self._stand_in.put_back()
                     return
+                elif "speed" in request:
+                    self._wanted_speed = self._own_speed(float(request["speed"]))
                 else:
                     self._stand_in.set(request["field"], request["value"])
             except (UserError, ValueError, TypeError, KeyError) as error:
@@ -201,6 +207,13 @@ class StandInNode(Node):
                 self._events.publish("stand_in_refused", "error", reason, stamp_ns=now_ns)
                 return
         self._events.publish("stand_in_changed", "info", request, stamp_ns=now_ns)
+
+    def _own_speed(self, wanted: float) -> float:
+        if not self._own_clock:
+            raise UserError("the wall's time has one speed: set parameter 'publish_clock' for another")
+        if not 0.0 < wanted < math.inf:
+            raise UserError("'speed' must be above 0")
+        return wanted
 
     def _tell_position(self, kind: str, severity: Severity) -> None:
         """Call it with the lock held."""

@@ -50,10 +50,19 @@ def _forecasts(evidence: Mapping[str, Any]) -> Iterator[str]:
     if numbers := evidence.get("segment_numbers"):
         on = f"{on} ({said(numbers)})"
     errors = _compared(evidence["candidate_error"], evidence["incumbent_error"])
+    said_of = {"e_better": "that it forecasts better", "e_worse": "worse"}
+    if margin := evidence.get("forecast_margin"):
+        more = f"worse by more than {margin:.0%}"
+        said_of = {"e_better": f"that it forecasts not {more}", "e_worse": more}
     yield (
         f"Forecasts: on {on} that began after it was made its error was {errors}. "
-        + _evidence(evidence, e_better="that it forecasts better", e_worse="worse")
+        + _evidence(evidence, **said_of)
     )
+    if margin:
+        yield (
+            "Its policy is another one, which would not have come into the motion that it was judged on;"
+            " so it had to drive better."
+        )
 
 
 def _forgetting(evidence: Mapping[str, Any]) -> Iterator[str]:
@@ -96,7 +105,7 @@ def _driving(evidence: Mapping[str, Any]) -> Iterator[str]:
         + _evidence(
             trial,
             e_better="that it drives better",
-            e_not_worse=f"not {more}",
+            **({} if trial.get("must_be_better") else {"e_not_worse": f"not {more}"}),
             e_worse=more,
             e_limited_more="limited more often by the safety node",
         )

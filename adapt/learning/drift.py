@@ -154,18 +154,24 @@ class DriftWatch:
     def _begun(self, version: str) -> Reign:
         decisions = [each for each in self._registry.decisions() if each.kind != "rejected"]
         since_ns = next(each.stamp_ns for each in reversed(decisions) if each.version == version)
+        model = self._registry.load(version)[0]
         older: dict[str, WorldModel] = {}
         for each in dict.fromkeys(reversed(driven(decisions))):
             if each == version or len(older) == OLDER_VERSIONS:
                 continue
             try:
-                older[each] = self._registry.load(each)[0]
+                known = self._registry.load(each)[0]
             except UserError as error:
                 logger.warning("there is no way back to a version that drove before: %s", error)
+                continue
+            if not known.has_policy_of(model):
+                # It may foretell well, and fall all the same: only a person returns to another policy.
+                break
+            older[each] = known
         detectors = {each: Detector() for each in older}
         part = share_of(max(1, len(decisions) - 1))
         threshold = 1.0 / (self._settings.false_rollbacks * part)
-        return Reign(version, self._registry.load(version)[0], since_ns, older, detectors, threshold)
+        return Reign(version, model, since_ns, older, detectors, threshold)
 
     def _known(self, reign: Reign) -> list[Watch]:
         """What the ledger holds of a reign that goes on after a restart."""

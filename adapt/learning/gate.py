@@ -10,6 +10,10 @@ Where the robot moves, a candidate that forecasts better must then drive no wors
 such a number too. Only what passes both tests is let in, so one that fails either is let in with at most the
 larger of the two errors (intersection-union test, Berger, Technometrics 1982): both tests may have the whole
 part of the candidate, and together spend no more.
+
+A candidate with another policy would not have come into the motion that the incumbent's policy makes: it may
+have learned how not to fall from where the incumbent learned how falls go on. So it need not forecast that
+motion better, only not much worse; but then it must drive better.
 """
 
 from __future__ import annotations
@@ -72,6 +76,10 @@ class GateSettings(Settings):
     """Whether a candidate must pass all blessed incidents before it may drive, be it on trial."""
     saturation: float = Field(default=0.1, gt=0)
     """A ratio of errors of exp(this) or more counts as a whole win, a smaller one in proportion."""
+    margin_of_another_policy: float = Field(default=0.5, ge=0)
+    """A candidate with another policy is judged on motion into which it would not have come. It may forecast
+    that worse by this part at most, and then it must drive better; where it cannot be asked to drive, it must
+    forecast better like all others."""
     most_segments: int = Field(default=40, gt=0)
     """Without a decision after so many segments the candidate is rejected."""
     forgetting: float = Field(default=2.0, ge=0)
@@ -112,10 +120,17 @@ class BettingTest:
 class Gate:
     """Judges one candidate against one incumbent."""
 
-    def __init__(self, settings: GateSettings, candidate_number: int):
-        """`candidate_number` counts from 1 the candidates of this deployment that were judged on segments."""
+    def __init__(self, settings: GateSettings, candidate_number: int, margin: float = 0.0):
+        """Begin with no evidence.
+
+        Args:
+            settings: thresholds.
+            candidate_number: counts from 1 the candidates of this deployment that were judged on segments.
+            margin: the candidate may forecast worse by this part.
+        """
         self._settings = settings
         self._number = candidate_number
+        self._margin = margin
         self._better = BettingTest()
         self._worse = BettingTest()
         self._squares = np.zeros(2)
@@ -124,7 +139,8 @@ class Gate:
 
     def observe(self, candidate_error: float, incumbent_error: float) -> None:
         """Take the two forecast errors on one gate segment that is newer than both versions."""
-        value = advantage(candidate_error, incumbent_error, self._settings.saturation)
+        allowed_error = incumbent_error * (1.0 + self._margin)
+        value = advantage(candidate_error, allowed_error, self._settings.saturation)
         self._better.observe(value)
         self._worse.observe(-value)
         self._squares += np.square([candidate_error, incumbent_error])
@@ -132,11 +148,13 @@ class Gate:
 
     def decide(self) -> Decision:
         """Decide on what was seen so far."""
-        evidence = self.evidence()
-        if self._better.e_value >= self.threshold and self._squares[0] < self._squares[1]:
-            return Decision("admit", "forecasts real motion better", evidence)
+        evidence, margin = self.evidence(), self._margin
+        if self._better.e_value >= self.threshold and self._squares[0] < self._squares[1] * (1 + margin) ** 2:
+            how = f"no worse (margin {margin:.0%})" if margin else "better"
+            return Decision("admit", f"forecasts real motion {how}", evidence)
         if self._worse.e_value >= self.threshold:
-            return Decision("reject", "forecasts real motion worse", evidence)
+            by = f" by more than {margin:.0%}" if margin else ""
+            return Decision("reject", f"forecasts real motion worse{by}", evidence)
         if self._segments >= self._settings.most_segments:
             return Decision("reject", f"no decision after {self._segments} segments", evidence)
         return Decision("undecided", "not enough evidence yet", evidence)
@@ -148,6 +166,7 @@ class Gate:
             "candidate_number": self._number,
             "error_rate": self._settings.error_rate,
             "segments": self._segments,
+            "forecast_margin": self._margin,
             "e_better": self._better.e_value,
             "e_worse": self._worse.e_value,
             "threshold": self.threshold,
@@ -159,10 +178,17 @@ class Gate:
 class DrivingGate:
     """Judges how one candidate drives, by pairs of turns: the same bets, with a margin."""
 
-    def __init__(self, settings: TrialSettings, threshold: float):
-        """`threshold` is the wealth that decides, that of the candidate's `Gate`."""
+    def __init__(self, settings: TrialSettings, threshold: float, must_be_better: bool = False):
+        """Begin with no evidence.
+
+        Args:
+            settings: thresholds.
+            threshold: the wealth that decides, that of the candidate's `Gate`.
+            must_be_better: driving no worse is not enough.
+        """
         self._settings = settings
         self._threshold = threshold
+        self._must_be_better = must_be_better
         self._better = BettingTest()
         self._not_worse = BettingTest()
         self._worse = BettingTest()
@@ -207,11 +233,11 @@ class DrivingGate:
             return Decision("reject", "is limited by the safety node more often", evidence)
         if self._worse.e_value >= threshold:
             return Decision("reject", f"drives worse by more than {margin}", evidence)
-        if self._not_worse.e_value >= threshold and self._no_disaster():
-            better = self._better.e_value >= threshold
-            return Decision(
-                "admit", "drives better" if better else f"drives no worse (margin {margin})", evidence
-            )
+        better = self._better.e_value >= threshold
+        enough = better or (self._not_worse.e_value >= threshold and not self._must_be_better)
+        if enough and self._no_disaster():
+            reason = "drives better" if better else f"drives no worse (margin {margin})"
+            return Decision("admit", reason, evidence)
         if evidence["pairs"] >= self._settings.most_pairs:
             return Decision("reject", f"no decision after {evidence['pairs']} pairs of turns", evidence)
         return Decision("undecided", "not enough turns yet", evidence)
@@ -224,6 +250,7 @@ class DrivingGate:
             "pairs_lost_by_alarm": self._lost,
             "pairs_won_by_stop": self._won,
             "margin": self._settings.margin,
+            "must_be_better": self._must_be_better,
             "e_better": self._better.e_value,
             "e_not_worse": self._not_worse.e_value,
             "e_worse": self._worse.e_value,

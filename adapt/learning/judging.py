@@ -65,7 +65,7 @@ class Judging:
     What the ledger already holds of these comparisons counts: a restart changes nothing.
 
     Attributes:
-        trial: the turns of both; None before the candidate forecasts better, and where nothing moves.
+        trial: the turns of both; None before the forecasts suffice for it, and where nothing moves.
     """
 
     def __init__(
@@ -96,7 +96,9 @@ class Judging:
         self._rehearsal = {} if forgetting is None else forgetting.compare(candidate, incumbent)
         # A candidate that was given up before it was judged on a segment has spent none of the error rate.
         judged = {judgement.version for judgement in ledger.records.judgements}
-        self._gate = Gate(settings, len(judged - {training.version}) + 1)
+        self._other_policy = self._robot is not None and not candidate.has_policy_of(incumbent)
+        margin = settings.margin_of_another_policy if self._other_policy else 0.0
+        self._gate = Gate(settings, len(judged - {training.version}) + 1, margin)
         self._judged: set[int] = set()
         self._at_rest: set[int] = set()
         for judgement in ledger.records.judgements:
@@ -202,8 +204,14 @@ class Judging:
 
     def _begin_trial(self) -> None:
         if self.trial is None and self._robot is not None and self._decide_on_forecasts().kind == "admit":
-            threshold = self._gate.threshold
-            self.trial = Trial(self._settings.trial, self._robot, self._ledger, self.training, threshold)
+            self.trial = Trial(
+                self._settings.trial,
+                self._robot,
+                self._ledger,
+                self.training,
+                self._gate.threshold,
+                self._other_policy,
+            )
 
     def _decide_on_forecasts(self) -> Decision:
         decision, evidence = self._gate.decide(), self.evidence()

@@ -73,9 +73,15 @@ class Trial:
     """
 
     def __init__(
-        self, settings: TrialSettings, robot: LiveRobot, ledger: Ledger, training: Training, threshold: float
+        self,
+        settings: TrialSettings,
+        robot: LiveRobot,
+        ledger: Ledger,
+        training: Training,
+        threshold: float,
+        must_be_better: bool = False,
     ):
-        """`training` made the candidate from the incumbent; `threshold` is the evidence that decides."""
+        """`training` made the candidate from the incumbent; for the others see `DrivingGate`."""
         specification = robot.specification
         self.candidate, self.incumbent = training.version, training.parent
         self._robot = robot
@@ -84,7 +90,7 @@ class Trial:
         self._episode_ticks = max(1, round(settings.episode_s * specification.rate_hz))
         self._settle_ticks = round(settings.settle_s * specification.rate_hz)
         self._settings = settings
-        self._gate = DrivingGate(settings, threshold)
+        self._gate = DrivingGate(settings, threshold, must_be_better)
         self._lost = ""
         self._pair: list[Turn] = []
         both = self.candidate, self.incumbent

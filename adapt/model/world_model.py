@@ -164,6 +164,11 @@ class WorldModel(nn.Module):
             return self.scaling.change(observation, now)
         return self.encode(observation, now)
 
+    def has_policy_of(self, other: WorldModel) -> bool:
+        """Whether both would drive alike where nobody searches: their policies have the same weights."""
+        own, theirs = self.policy.state_dict(), other.policy.state_dict()
+        return own.keys() == theirs.keys() and all(torch.equal(own[name], theirs[name]) for name in own)
+
     def propose(self, context: Context, command: Tensor) -> Tensor:
         """The policy's plan for B histories.
 

@@ -75,11 +75,14 @@ def test_a_change_is_learned_at_once_and_the_old_version_comes_back_with_the_old
     assert verify_ledger(tmp_path / "ledger.sqlite") == []
 
 
-def with_a_bad_admission(folder, pretrained) -> Deployment:
+def with_a_bad_admission(folder, pretrained, another_policy: bool = False) -> Deployment:
     """The gate was wrong, or somebody by hand: a version drives that knows less than the one before."""
     deployment = Deployment(folder, pretrained, LearnerSettings(fresh_adapt_s=1e6))
     if len(deployment.registry.versions()) == 1:
-        worse = deployment.registry.add(tiny_model(ARM, seed=5), deployment.learner.incumbent, {}).version
+        model = tiny_model(ARM, seed=5)
+        if not another_policy:
+            model.policy.load_state_dict(pretrained.policy.state_dict())
+        worse = deployment.registry.add(model, deployment.learner.incumbent, {}).version
         deployment.now_ns += 1
         deployment.registry.admit(worse, {}, "by hand")
     return deployment
@@ -107,6 +110,13 @@ def test_an_admission_that_was_a_mistake_is_rolled_back_and_a_restart_changes_no
     after.live([tick for tick in ticks if tick.stamp_ns > border_ns])
     assert after.ledger.records.watches == watches
     assert after.registry.decisions()[-1].evidence == decision.evidence
+
+
+def test_forecasts_alone_do_not_bring_back_another_policy(tmp_path, pretrained):
+    deployment = with_a_bad_admission(tmp_path, pretrained, another_policy=True)
+    kinds = [event.kind for event in deployment.live(real_ticks(60.0, skip_s=0.2))]
+    assert not {"rolled_back", "brought_back"} & set(kinds)
+    assert deployment.ledger.records.watches[-1].older == {}
 
 
 def test_a_kill_between_what_was_seen_and_the_rollback_is_made_good(tmp_path, pretrained, monkeypatch):

@@ -37,6 +37,27 @@ def test_errors_of_segments_that_hang_together_without_a_difference_admit_no_mor
     assert admitted <= 0.05 * runs
 
 
+@pytest.mark.parametrize(
+    ("times_worse", "kind", "reason"),
+    [
+        (0.9, "admit", "forecasts real motion no worse (margin 50%)"),
+        (1.3, "admit", "forecasts real motion no worse (margin 50%)"),
+        (1.7, "reject", "forecasts real motion worse by more than 50%"),
+    ],
+)
+def test_with_a_margin_forecasts_may_be_worse_but_not_much(times_worse, kind, reason):
+    gate = Gate(SETTINGS, 1, SETTINGS.margin_of_another_policy)
+    assert first_decision(gate, [-math.log(times_worse)] * 40) == kind
+    assert gate.decide().reason == reason
+
+
+def test_at_the_margin_at_most_one_in_twenty_is_admitted():
+    generator = np.random.default_rng(6)
+    gates = [Gate(SETTINGS, 1, 0.5) for _ in range(500)]
+    kinds = [first_decision(gate, generator.normal(-math.log(1.5), 0.1, 40)) for gate in gates]
+    assert kinds.count("admit") <= 0.05 * len(gates)
+
+
 def test_many_candidates_share_one_error_rate():
     generator = np.random.default_rng(1)
     deployments = 300

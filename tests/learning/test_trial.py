@@ -274,6 +274,17 @@ def test_at_most_one_in_twenty_that_is_worse_by_the_margin_is_admitted():
     assert admitted <= 0.05 * runs
 
 
+def test_who_must_be_better_is_not_let_in_for_being_no_worse():
+    generator = np.random.default_rng(1)
+    alike, better = (DrivingGate(TrialSettings(), 20.0, must_be_better=True) for _ in range(2))
+    while (decision := alike.decide()).kind == "undecided":
+        alike.observe(math.exp(generator.normal(0, 0.05)), 1.0)
+    assert decision.kind == "reject" and alike.evidence()["e_not_worse"] >= 20.0
+    while (decision := better.decide()).kind == "undecided":
+        better.observe(0.8 * math.exp(generator.normal(0, 0.05)), 1.0)
+    assert decision.kind == "admit" and decision.reason == "drives better"
+
+
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(1e-3, 10), st.floats(1e-3, 10)), max_size=30))
 def test_whatever_is_better_is_also_not_worse(pairs):

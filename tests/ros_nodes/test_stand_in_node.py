@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -90,6 +91,7 @@ def test_refuses_what_it_cannot_do_and_lives(domain: int) -> None:
             '{"field": "payload_mass", "value": -1}',
             '{"field": ["payload_mass"], "value": 1}',
             '{"field": "payload_mass", "value": NaN}',
+            '{"speed": 2}',
         ]
         for text in wrong:
             faults.publish(String(data=text))
@@ -134,6 +136,22 @@ def test_simulated_time_comes_from_it_and_follows_its_speed(domain: int) -> None
         # Its time is its own: near its beginning, and not that of the wall.
         assert 10**9 <= times[0] < times[-1] < 10**9 + 3600 * 10**9
         assert stamps(states)[-1] <= times[-1] + 20_000_000
+
+        hand = listener.speaker(String, "/stand_in/set")
+
+        def slow_down() -> bool:
+            hand.publish(String(data='{"speed": 0.5}'))
+            return "stand_in_changed" in listener.kinds()
+
+        listener.until(slow_down)
+        count, began = len(clocks), time.monotonic()
+        listener.until(lambda: len(clocks) > count + 100)
+        times = [to_nanoseconds(clock.clock) for clock in clocks[count:]]
+        assert set(np.diff(times)) == {5_000_000}
+        assert time.monotonic() - began > 0.5 * 100 * 0.005 / 0.5
+
+        hand.publish(String(data='{"speed": 0}'))
+        listener.until(lambda: "stand_in_refused" in listener.kinds())
 
 
 @pytest.mark.parametrize(
