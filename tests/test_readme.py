@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from adapt.bags.incident import make_card, write_incident
 from adapt.bags.reader import Bag
@@ -35,6 +36,7 @@ ADAPT = [command[1:] for command in COMMANDS if command[0] == "adapt"]
 QUICK = {
     ("pretrain",): ["--episodes", "4", "--steps", "2", "--threads", "1", "--workers", "1"],
     ("bench", "closed-loop"): ["--seeds", "1", "--seconds", "1"],
+    ("redistil",): ["--settings", "short.yaml", "--threads", "1", "--workers", "1"],
 }
 """What is added so that a command ends soon."""
 WITHOUT_ROS = [command for command in ADAPT if command[0] != "up" and "--live" not in command]
@@ -52,6 +54,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"{node}:\n  ros__parameters:\n    checkpoint: {checkpoint}\n" for node in ("planner", "learner")
         )
     )
+    driving = {"robots": 2, "examined": 2, "robots_at_once": 2, "episode_s": 4.0, "examined_s": 4.0}
+    (folder / "short.yaml").write_text(yaml.safe_dump({"rounds": 1, "steps": 4, "driving": driving}))
     (folder / "my_logs").mkdir()
     np.savez(folder / "my_logs/reach.npz", **_log(60.0))
     with pytest.raises(SystemExit) as end:
