@@ -27,6 +27,7 @@ from adapt.sim.experts import make_expert
 from adapt.sim.model_stand_in import ModelStandIn
 from adapt.sim.reference import ReferencePath
 from adapt.sim.stand_in import StandIn, make_stand_in
+from adapt.sim.workers import become_worker
 from adapt.stream.tick import FloatArray
 
 START_NS = 1_000_000_000
@@ -145,7 +146,8 @@ def _each(trial: Trial, seeds: int, workers: int) -> Iterator[Episode]:
         yield from (run_episode(trial, seed) for seed in range(seeds))
         return
     # A fork would take PyTorch's threads along, which do not survive it.
-    with ProcessPoolExecutor(min(workers, seeds), mp_context=get_context("spawn")) as pool:
+    context, count = get_context("spawn"), min(workers, seeds)
+    with ProcessPoolExecutor(count, context, initializer=become_worker) as pool:
         yield from pool.map(run_episode, [trial] * seeds, range(seeds))
 
 

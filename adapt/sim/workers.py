@@ -103,7 +103,7 @@ class ProcessWorkers(AbstractContextManager["ProcessWorkers"]):
         self._stack = ExitStack()
         context = multiprocessing.get_context("spawn")
         self._pools = [
-            self._stack.enter_context(ProcessPoolExecutor(1, context, initializer=_become_worker))
+            self._stack.enter_context(ProcessPoolExecutor(1, context, initializer=become_worker))
             for _ in range(count)
         ]
         self._latest: list[Future[bytes] | None] = [None] * count
@@ -176,7 +176,7 @@ def _check_reachable(address: str) -> None:
         ) from error
 
 
-def _become_worker() -> None:
+def become_worker() -> None:
     """One thread; Ctrl-C is the parent's to handle; and no life after the parent's death."""
     import signal
 
