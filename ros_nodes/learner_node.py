@@ -84,7 +84,8 @@ class LearnerNode(Node):
     A disk that is full or fails pauses the learner too; the robot goes on.
 
     Where updates do not suffice it says so, and with `recovery.begins` it begins `adapt recover` by itself,
-    with its own low priority; what comes of that is offered to its gate.
+    with its own low priority; what comes of that is offered to its gate. Until then it takes ticks, and makes
+    and judges nothing itself.
     """
 
     def __init__(self) -> None:
@@ -204,7 +205,7 @@ class LearnerNode(Node):
         while not self._leave.is_set():
             try:
                 self._take_ticks()
-                if not self._paused:
+                if not (self._paused or self._recovering):
                     began = time.monotonic()
                     for event in self._learner.work():
                         self._tell(event)
@@ -221,6 +222,11 @@ class LearnerNode(Node):
                 self._status_due = time.monotonic() + STATUS_PERIOD_S
                 self._tell_status()
 
+    @property
+    def _recovering(self) -> bool:
+        """Then nothing is made or judged here: what is taught starts from the version that drives now."""
+        return self._recovery is not None and self._recovery.under_way
+
     def _tell(self, event: Event) -> None:
         self._events.publish(event.kind, event.severity, event.detail)
         if event.kind == UPDATES_DO_NOT_SUFFICE and self._recovery is not None:
@@ -230,7 +236,7 @@ class LearnerNode(Node):
 
     def _take_ticks(self) -> None:
         """Feed what has come, and wait for a tick where there is nothing else to do."""
-        wait = bool(self._paused) or self._learner.idle
+        wait = bool(self._paused) or self._recovering or self._learner.idle
         try:
             item = self._ticks.get(timeout=0.1) if wait else self._ticks.get_nowait()
             while True:
@@ -252,7 +258,8 @@ class LearnerNode(Node):
 
     def _tell_turn(self) -> None:
         """Tell whose turn it is when that changes, and again before its time is over."""
-        turn, now_ns = "" if self._paused else self._learner.turn, self._now()
+        waits = bool(self._paused) or self._recovering
+        turn, now_ns = "" if waits else self._learner.turn, self._now()
         if turn != self._turn or (turn and now_ns >= self._turn_due_ns):
             self._turn, self._turn_due_ns = turn, now_ns + round(TURN_S / 3 * 1e9)
             until_ns = now_ns + round(TURN_S * 1e9)

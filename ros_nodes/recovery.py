@@ -69,6 +69,11 @@ class Recovery:
             )
         return Event("recovery_began", detail)
 
+    @property
+    def under_way(self) -> bool:
+        """Whether the one that was begun here has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def ended(self) -> Event | None:
         """What came of it; told once."""
         if self._process is None or (code := self._process.poll()) is None:
@@ -80,7 +85,7 @@ class Recovery:
 
     def end(self) -> None:
         """End it in order where it is under way."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or not self.under_way:
             return
         self._process.send_signal(signal.SIGINT)
         try:

@@ -23,8 +23,9 @@ def test_what_went_wrong_is_told_once_with_its_last_words(tmp_path: Path) -> Non
     recovery = Recovery("so101", tmp_path, SETTINGS)
     assert recovery.ended() is None
     began = recovery.begin("it shakes")
-    assert began.kind == "recovery_began" and began.detail["why"] == "it shakes"
+    assert began.kind == "recovery_began" and began.detail["why"] == "it shakes" and recovery.under_way
     failed = ended(recovery)
+    assert not recovery.under_way
     assert failed.kind == "recovery_failed" and failed.detail["exit_code"] == 2
     assert "no model versions" in failed.detail["said"]
     assert recovery.ended() is None
