@@ -114,9 +114,14 @@ class Learner:
     def feed(self, tick: Tick) -> None:
         """Take one tick. Quick, except for one short write to disk per segment.
 
+        While the robot is stopped it costs nothing, and teaches nothing.
+
         Raises:
             sqlite3.Error: the disk is full or fails; the segment's ticks are lost, all else is whole.
         """
+        if self._robot is not None and self._robot.stopped:
+            self.buffer.refused["stopped"] += 1
+            return
         stored = len(self.ledger.records.segments)
         sealed = self.ledger.records.sealing
         self.buffer.candidate_waits = self._judging is not None and self._judging.trial is None
@@ -143,7 +148,7 @@ class Learner:
             sqlite3.Error: the disk is full or fails.
         """
         if self._robot is not None and kind == "safety_state":
-            self._robot.running = detail["state"] == "running"
+            self._robot.state = str(detail["state"])
         elif self._judging is not None and self._judging.trial is not None:
             self._events += self._judging.trial.hear(kind, detail)
 

@@ -51,11 +51,21 @@ class LiveRobot:
 
     Attributes:
         specification: the robot.
-        running: whether the safety node lets proposals through.
+        state: what the safety node said of itself last; empty before.
     """
 
     specification: RobotSpecification
-    running: bool = False
+    state: str = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether the safety node lets proposals through."""
+        return self.state == "running"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the robot stands, or lies, until somebody resets the safety node."""
+        return self.state == "stopped"
 
 
 def turn_order(candidate: str, incumbent: str, pair: int) -> tuple[str, str]:

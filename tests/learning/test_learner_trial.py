@@ -56,6 +56,20 @@ def test_a_candidate_is_admitted_after_its_trial_and_a_kill_in_the_middle_change
     assert verify_ledger(tmp_path / "ledger.sqlite") == []
 
 
+def test_while_the_robot_is_stopped_no_samples_are_spent(tmp_path, pretrained):
+    made, ticks = deployment(tmp_path, pretrained), real_ticks(60.0)
+    made.live([next(ticks) for _ in range(10 * 25)])
+    made.learner.hear("safety_state", {"state": "stopped"})
+    before = len(made.ledger.records.segments)
+    made.live([next(ticks) for _ in range(20 * 25)])
+    assert len(made.ledger.records.segments) == before
+    assert made.learner.status()["refused"]["stopped"] == 20 * 25
+    made.learner.hear("safety_state", {"state": "running"})
+    made.live(ticks)
+    assert len(made.ledger.records.segments) > before
+    assert verify_ledger(tmp_path / "ledger.sqlite") == []
+
+
 @pytest.mark.parametrize(
     ("closed_loop", "drives", "said"),
     [(True, False, "not possible offline"), (False, True, "switched off")],

@@ -51,7 +51,7 @@ class Stage:
         self.ledger = Ledger(self.path, ARM, lambda: self.arm.now_ns)
         trainings = self.ledger.records.trainings
         training = trainings[0] if trainings else self.ledger.record_training(CHILD, PARENT, [])
-        self.robot = LiveRobot(ARM, running=True)
+        self.robot = LiveRobot(ARM, "running")
         self.trial = Trial(SHORT, self.robot, self.ledger, training, THRESHOLD)
 
     def live(self, ticks: int = 20_000) -> str:
@@ -114,10 +114,10 @@ def test_at_rest_or_sealed_or_while_another_version_drives_nothing_is_measured(t
     stage.arm.index += 10
     for _ in range(100):
         stage.trial.feed(stage.arm.tick(stage.trial.drives), sealed=True)
-    stage.robot.running = False
+    stage.robot.state = "fallback"
     for _ in range(100):
         stage.trial.feed(stage.arm.tick(stage.trial.drives), sealed=False)
-    stage.robot.running = True
+    stage.robot.state = "running"
     for _ in range(100):
         stage.trial.feed(stage.arm.tick(stage.trial.drives), sealed=False)
         stage.arm.index += 1
