@@ -16,7 +16,14 @@ from pydantic import Field
 from adapt.distillation.inference import InferenceNetwork, InferenceSettings, train_inference
 from adapt.distillation.pieces import PIECE_S, Float32Array, Reader
 from adapt.distillation.posterior import Posterior
-from adapt.distillation.simulated_logs import EPISODE_S, EPISODES, ROBOTS_AT_ONCE, LogsJob, SimulatedLogs
+from adapt.distillation.simulated_logs import (
+    EPISODE_S,
+    EPISODES,
+    ROBOTS_AT_ONCE,
+    STOPPED_WITHIN_S,
+    LogsJob,
+    SimulatedLogs,
+)
 from adapt.errors import UserError
 from adapt.model.checkpoint import load_card
 from adapt.robot.specification import RobotSpecification
@@ -125,7 +132,7 @@ class Identification:
             "commands": self._commands,
             "disturbance": self._settings.disturbance,
             "seed": self._seed,
-            "episodes": [EPISODES, EPISODE_S, "begin anywhere in a step"],
+            "episodes": [EPISODES, EPISODE_S, STOPPED_WITHIN_S],
         }
         claim_folder(self._folder, origin)
         known = self._logs(self._prior, self._settings.robots, "simulated", 0.0, 0.7)

@@ -21,6 +21,8 @@ EPISODES = 2
 """Of each robot."""
 EPISODE_S = 10.0
 """Driven so long a robot comes to stand otherwise on a slope than when it began; logs hold that too."""
+STOPPED_WITHIN_S = 1.0
+"""After a fall; so long it goes on, and logs hold what of that does not look like lying."""
 AS_LOGGED = 0.7
 """Share of the episodes under the commands of the logs; the others under those of the robot file."""
 
@@ -109,11 +111,12 @@ class LogsJob:
         # Segments of a ledger begin anywhere in a step: were all of these to begin in one place, the network
         # would take another one for another robot.
         begins = waiting + generator.integers(reader.ticks, size=len(repeated))
+        ends = drives.fell + generator.integers(round(STOPPED_WITHIN_S * spec.rate_hz), size=len(repeated))
         runs = [
             [
                 (drives.observation[row, begin:end], drives.action[row, begin:end])
                 for row in range(EPISODES * robot, EPISODES * (robot + 1))
-                for begin, end in [(begins[row], drives.fell[row])]
+                for begin, end in [(begins[row], ends[row])]
             ]
             for robot in range(ROBOTS_AT_ONCE)
         ]
